@@ -1,0 +1,66 @@
+// A model ready to be planned: ordered metadata and tensors as the reference converter would store
+// them (or as a GGUF file has them), each with an expression that says how to get its values.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quantize/error.hpp"
+#include "quantize/metadata.hpp"
+#include "quantize/source.hpp"
+#include "quantize/tensor.hpp"
+
+namespace quantize {
+
+struct ValueNode;  // src/convert/value.hpp
+using Value = std::shared_ptr<const ValueNode>;
+
+struct ModelTensor {
+  std::string name;  // as the output names it
+  Shape shape;
+  // What the lossless intermediate file would store. Values pass through this type's rounding
+  // before they are quantized (--outtype f16 on an F32 source is the only lossy case).
+  DType stored_type{};
+  bool follows_file_type = false;  // a weight whose type --outtype chooses; false: always stored_type
+  Value value;
+  std::vector<std::size_t> source_tensors;  // what it reads, in order, for reports and messages
+};
+
+enum class ModelKind : std::uint8_t { gguf, converted, tensors_only };
+
+struct Model {
+  std::shared_ptr<const Source> source;
+  ModelKind kind{};
+  std::string name;          // for {name} in file templates (decision 51)
+  std::string architecture;  // general.architecture, or "unknown"
+  std::string family;        // family file that converted it; empty for GGUF and tensors-only
+  DType intermediate{};      // f32, f16, bf16: the file type of a converted model
+  Metadata metadata;         // converter's order (or the GGUF's)
+  std::vector<ModelTensor> tensors;  // converter's order (or the GGUF's)
+  std::vector<std::string> ignored;  // source tensors that are dropped by rule or --ignore-unmapped
+};
+
+struct OpenOptions {
+  std::optional<DType> outtype;      // --outtype f32|f16|bf16; empty: lossless
+  bool outtype_auto = false;         // --outtype auto: the reference converter's default flow
+  std::optional<std::string> model_name;       // --model-name
+  std::optional<std::string> architecture;     // --arch, tensors-only
+  std::optional<std::string> pre_tokenizer;    // --pre
+  std::optional<std::string> family_file;      // --family FILE
+  std::vector<std::string> ignore_unmapped;    // globs
+  bool tensors_only = false;
+  bool follow_symlinks = true;                 // false: --no-follow
+  std::uint64_t max_metadata_bytes = std::uint64_t{512} << 20;
+};
+
+// Opens and validates a .gguf (all pieces of a split one), a .safetensors file, a weight index or
+// a Hugging Face directory, and converts its metadata. Reads headers and side files, no weights.
+Model open_model(const std::string& path, const OpenOptions& options, Warnings& warnings);
+
+// The source alone, without conversion (inspect).
+std::shared_ptr<const Source> open_source(const std::string& path, const OpenOptions& options,
+                                          Warnings& warnings);
+
+}  // namespace quantize

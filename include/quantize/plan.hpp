@@ -1,0 +1,111 @@
+// What the output will be, decided before a weight is read: every type, offset and byte count.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "quantize/importance.hpp"
+#include "quantize/model.hpp"
+
+namespace quantize {
+
+// One row of the preset table (src/plan/presets.cpp).
+struct Preset {
+  std::string_view name;                   // "q4_k_m", as typed
+  std::string_view label;                  // "Q4_K_M", as in file names
+  std::int32_t file_type;                  // general.file_type
+  DType default_type;
+  std::string_view about;                  // what it is good for
+};
+std::span<const Preset> presets() noexcept;
+
+// Friendly names and aliases: fp16, int8, int4, q4_k, q5_k, q3_k ...
+struct TargetAlias {
+  std::string_view name;
+  std::string_view preset;
+  std::string_view about;
+};
+std::span<const TargetAlias> target_aliases() noexcept;
+
+// A target as typed (any case): preset, alias, block type, or type:NAME (that type with --pure).
+struct Target {
+  const Preset* preset = nullptr;
+  bool pure = false;
+  std::string label;  // for {TYPE}: "Q4_K_M"
+};
+Target find_target(std::string_view text);  // USE04, with near misses named
+
+enum class NonFinite : std::uint8_t { automatic, error, keep, zero };
+
+// What the user asked for. Names and numbers only; nothing is resolved yet.
+struct Recipe {
+  Target target;
+  std::vector<std::pair<std::string, std::string>> tensor_types;  // --tensor-type PATTERN=TYPE
+  std::optional<DType> output_tensor_type;
+  std::optional<DType> token_embedding_type;
+  bool leave_output_tensor = false;
+  bool pure = false;
+  bool allow_requantize = false;
+  bool allow_unmatched = false;
+  bool keep_split = false;
+  bool reference_quirks = false;
+  std::vector<std::pair<std::string, MetaValue>> override_kv;
+  std::vector<std::uint32_t> prune_layers;
+  std::shared_ptr<const ImportanceData> importance;
+  std::string importance_name;  // --imatrix-name, empty: ImportanceData::name
+  std::uint64_t split_max_bytes = 0;    // 0: one file
+  std::uint64_t split_max_tensors = 0;
+  NonFinite nonfinite = NonFinite::automatic;
+};
+
+struct PlannedTensor {
+  std::size_t model_tensor = 0;  // index into Model::tensors
+  std::string name;              // output name (pruning renumbers layers)
+  Shape shape;
+  DType source_type{};           // as stored in the source
+  DType stored_type{};           // the lossless intermediate's type
+  DType type{};                  // as written
+  bool copied = false;           // stored_type == type: no encoding
+  std::uint64_t offset = 0;      // from the start of its file's data section
+  std::uint64_t bytes = 0;       // without padding
+  std::string rule;              // the sentence that chose the type
+  std::optional<DType> wanted;   // set if the shape forced a substitute
+  std::string substitution;      // why, if so
+  const ImportanceEntry* importance = nullptr;
+};
+
+struct PlannedFile {
+  std::uint32_t piece = 0, pieces = 1;  // of a split set
+  Metadata metadata;
+  std::vector<PlannedTensor> tensors;  // in file order
+  std::uint64_t header_bytes = 0;      // magic to the padded start of the data
+  std::uint64_t data_bytes = 0;        // with padding
+  std::uint64_t bytes() const noexcept { return header_bytes + data_bytes; }
+};
+
+struct Plan {
+  Target target;
+  std::vector<PlannedFile> files;
+  NonFinite nonfinite = NonFinite::automatic;
+  bool reference_quirks = false;
+  std::shared_ptr<const ImportanceData> importance;  // keeps PlannedTensor::importance alive
+  std::uint64_t values = 0;  // weights in all tensors
+  std::uint64_t bytes() const noexcept;
+  double bits_per_weight() const noexcept;  // tensor bytes x 8 / values, padding and header excluded
+};
+
+// Pure: same model and recipe, same plan. `require_importance` false (plan, --dry-run): a missing
+// importance matrix is a warning.
+Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
+               bool require_importance = true);
+
+// Short sentence for --explain: which rule decided about this tensor, and the alternatives.
+std::string explain(const Plan& plan, std::string_view tensor);
+
+}  // namespace quantize

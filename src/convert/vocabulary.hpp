@@ -1,0 +1,29 @@
+// Tokenizer files to tokenizer.* metadata, key by key in the reference converter's order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/directory.hpp"
+#include "core/json.hpp"
+#include "quantize/metadata.hpp"
+
+namespace quantize {
+
+// The closed set of routes that a family may name, tried in order.
+enum class VocabularyRoute : std::uint8_t { sentencepiece, llama_hf, byte_level_bpe, wordpiece };
+
+struct VocabularyRequest {
+  const Directory& directory;
+  Json config;                   // the flattened configuration (vocab_size, special ids ...)
+  std::vector<VocabularyRoute> routes;
+  std::uint64_t embedding_rows = 0;  // rows of the token embedding, 0 if unknown (T7)
+  std::optional<std::string> pre_tokenizer;  // --pre NAME
+};
+
+// Appends tokenizer.ggml.* and tokenizer.chat_template to `metadata`. TK*, SP*, JS*.
+void append_vocabulary(const VocabularyRequest& request, Metadata& metadata, Warnings& warnings);
+
+}  // namespace quantize

@@ -1,0 +1,5 @@
+# QUANTIZE_SANITIZE=address,undefined or =thread, for the whole build.
+if(QUANTIZE_SANITIZE)
+  add_compile_options(-fsanitize=${QUANTIZE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${QUANTIZE_SANITIZE})
+endif()
