@@ -20,10 +20,10 @@ enum class Codec : std::uint8_t { plain, scheme, opaque };
 // Everything any layer may ask about an element type.
 struct TypeInfo {
   DType type;
-  std::string_view name;              // as GGUF tools spell it: "q4_K"
-  std::uint32_t block_values;         // values that share one block; 1 for plain types
-  std::uint32_t block_bytes;          // bytes of that block as stored
-  std::int32_t gguf_id;               // -1: GGUF cannot carry it
+  std::string_view name;       // as GGUF tools spell it: "q4_K"
+  std::uint32_t block_values;  // values that share one block; 1 for plain types
+  std::uint32_t block_bytes;   // bytes of that block as stored
+  std::int32_t gguf_id;        // -1: GGUF cannot carry it
   Codec codec;
   std::string_view safetensors_name;  // empty: safetensors cannot carry it
 };

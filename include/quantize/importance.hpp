@@ -18,7 +18,7 @@ struct ImportanceEntry {
 
 struct ImportanceData {
   std::string name;  // the argument as the user typed it, for quantize.imatrix.file
-  std::vector<ImportanceEntry> entries;     // sorted by name
+  std::vector<ImportanceEntry> entries;  // sorted by name
   std::vector<std::string> datasets;
   std::uint32_t chunks = 0;
 

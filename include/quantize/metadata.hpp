@@ -12,8 +12,19 @@ namespace quantize {
 
 // The alternatives stand in the order of GGUF's type ids, so that index() is the id.
 enum class MetaType : std::uint32_t {
-  u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7, string = 8, array = 9,
-  u64 = 10, i64 = 11, f64 = 12
+  u8 = 0,
+  i8 = 1,
+  u16 = 2,
+  i16 = 3,
+  u32 = 4,
+  i32 = 5,
+  f32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  u64 = 10,
+  i64 = 11,
+  f64 = 12
 };
 
 // Index 9 (an array of arrays) does not exist in files and is never held.
@@ -22,9 +33,9 @@ using MetaArray =
                  std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>,
                  std::vector<float>, std::vector<bool>, std::vector<std::string>, std::monostate,
                  std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>>;
-using MetaValue = std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t,
-                               std::int32_t, float, bool, std::string, MetaArray, std::uint64_t,
-                               std::int64_t, double>;
+using MetaValue = std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t,
+                               std::uint32_t, std::int32_t, float, bool, std::string, MetaArray,
+                               std::uint64_t, std::int64_t, double>;
 
 MetaType meta_type(const MetaValue& value) noexcept;
 MetaType element_type(const MetaArray& array) noexcept;
@@ -44,9 +55,11 @@ class Metadata {
     return value ? std::get_if<T>(value) : nullptr;
   }
 
-  void append(std::string key, MetaValue value) { entries_.emplace_back(std::move(key), std::move(value)); }
-  void set(std::string_view key, MetaValue value);          // in place, or at the end if new
-  void set_at_end(std::string_view key, MetaValue value);   // an older entry is removed first
+  void append(std::string key, MetaValue value) {
+    entries_.emplace_back(std::move(key), std::move(value));
+  }
+  void set(std::string_view key, MetaValue value);         // in place, or at the end if new
+  void set_at_end(std::string_view key, MetaValue value);  // an older entry is removed first
   void erase(std::string_view key);
 
  private:

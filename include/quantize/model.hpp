@@ -23,7 +23,8 @@ struct ModelTensor {
   // What the lossless intermediate file would store. Values pass through this type's rounding
   // before they are quantized (--outtype f16 on an F32 source is the only lossy case).
   DType stored_type{};
-  bool follows_file_type = false;  // a weight whose type --outtype chooses; false: always stored_type
+  bool follows_file_type =
+      false;  // a weight whose type --outtype chooses; false: always stored_type
   Value value;
   std::vector<std::size_t> source_tensors;  // what it reads, in order, for reports and messages
 };
@@ -43,15 +44,15 @@ struct Model {
 };
 
 struct OpenOptions {
-  std::optional<DType> outtype;      // --outtype f32|f16|bf16; empty: lossless
-  bool outtype_auto = false;         // --outtype auto: the reference converter's default flow
-  std::optional<std::string> model_name;       // --model-name
-  std::optional<std::string> architecture;     // --arch, tensors-only
-  std::optional<std::string> pre_tokenizer;    // --pre
-  std::optional<std::string> family_file;      // --family FILE
-  std::vector<std::string> ignore_unmapped;    // globs
+  std::optional<DType> outtype;           // --outtype f32|f16|bf16; empty: lossless
+  bool outtype_auto = false;              // --outtype auto: the reference converter's default flow
+  std::optional<std::string> model_name;  // --model-name
+  std::optional<std::string> architecture;   // --arch, tensors-only
+  std::optional<std::string> pre_tokenizer;  // --pre
+  std::optional<std::string> family_file;    // --family FILE
+  std::vector<std::string> ignore_unmapped;  // globs
   bool tensors_only = false;
-  bool follow_symlinks = true;                 // false: --no-follow
+  bool follow_symlinks = true;  // false: --no-follow
   std::uint64_t max_metadata_bytes = std::uint64_t{512} << 20;
 };
 

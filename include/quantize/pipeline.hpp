@@ -20,8 +20,8 @@ struct Progress {
 };
 
 struct RunOptions {
-  unsigned threads = 0;            // 0: one per core this process may use. Never changes a byte.
-  std::uint64_t max_memory = 0;    // 0: 160 MiB plus 48 MiB per output after the first
+  unsigned threads = 0;          // 0: one per core this process may use. Never changes a byte.
+  std::uint64_t max_memory = 0;  // 0: 160 MiB plus 48 MiB per output after the first
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: run() throws Stopped
   std::function<void(const Progress&)> on_progress;  // called from the calling thread
 };

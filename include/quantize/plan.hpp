@@ -17,11 +17,11 @@ namespace quantize {
 
 // One row of the preset table (src/plan/presets.cpp).
 struct Preset {
-  std::string_view name;                   // "q4_k_m", as typed
-  std::string_view label;                  // "Q4_K_M", as in file names
-  std::int32_t file_type;                  // general.file_type
+  std::string_view name;   // "q4_k_m", as typed
+  std::string_view label;  // "Q4_K_M", as in file names
+  std::int32_t file_type;  // general.file_type
   DType default_type;
-  std::string_view about;                  // what it is good for
+  std::string_view about;  // what it is good for
 };
 std::span<const Preset> presets() noexcept;
 
@@ -58,8 +58,8 @@ struct Recipe {
   std::vector<std::pair<std::string, MetaValue>> override_kv;
   std::vector<std::uint32_t> prune_layers;
   std::shared_ptr<const ImportanceData> importance;
-  std::string importance_name;  // --imatrix-name, empty: ImportanceData::name
-  std::uint64_t split_max_bytes = 0;    // 0: one file
+  std::string importance_name;        // --imatrix-name, empty: ImportanceData::name
+  std::uint64_t split_max_bytes = 0;  // 0: one file
   std::uint64_t split_max_tensors = 0;
   NonFinite nonfinite = NonFinite::automatic;
 };
@@ -68,15 +68,15 @@ struct PlannedTensor {
   std::size_t model_tensor = 0;  // index into Model::tensors
   std::string name;              // output name (pruning renumbers layers)
   Shape shape;
-  DType source_type{};           // as stored in the source
-  DType stored_type{};           // the lossless intermediate's type
-  DType type{};                  // as written
-  bool copied = false;           // stored_type == type: no encoding
-  std::uint64_t offset = 0;      // from the start of its file's data section
-  std::uint64_t bytes = 0;       // without padding
-  std::string rule;              // the sentence that chose the type
-  std::optional<DType> wanted;   // set if the shape forced a substitute
-  std::string substitution;      // why, if so
+  DType source_type{};          // as stored in the source
+  DType stored_type{};          // the lossless intermediate's type
+  DType type{};                 // as written
+  bool copied = false;          // stored_type == type: no encoding
+  std::uint64_t offset = 0;     // from the start of its file's data section
+  std::uint64_t bytes = 0;      // without padding
+  std::string rule;             // the sentence that chose the type
+  std::optional<DType> wanted;  // set if the shape forced a substitute
+  std::string substitution;     // why, if so
   const ImportanceEntry* importance = nullptr;
 };
 
@@ -95,9 +95,10 @@ struct Plan {
   NonFinite nonfinite = NonFinite::automatic;
   bool reference_quirks = false;
   std::shared_ptr<const ImportanceData> importance;  // keeps PlannedTensor::importance alive
-  std::uint64_t values = 0;  // weights in all tensors
+  std::uint64_t values = 0;                          // weights in all tensors
   std::uint64_t bytes() const noexcept;
-  double bits_per_weight() const noexcept;  // tensor bytes x 8 / values, padding and header excluded
+  double bits_per_weight()
+      const noexcept;  // tensor bytes x 8 / values, padding and header excluded
 };
 
 // Pure: same model and recipe, same plan. `require_importance` false (plan, --dry-run): a missing

@@ -20,7 +20,7 @@ struct EncodeInput {
   const float* values = nullptr;
   std::uint64_t rows = 0;
   std::uint64_t row_values = 0;
-  const float* importance = nullptr;   // row_values weights, shared by all rows; or null
+  const float* importance = nullptr;     // row_values weights, shared by all rows; or null
   const float* row_statistic = nullptr;  // one per row, if the scheme has a row_statistic; or null
 };
 
@@ -38,7 +38,8 @@ struct Quantizer {
   // `values` is a multiple of the block length.
   void (*decode)(const std::byte* blocks, std::uint64_t values, float* out) noexcept = nullptr;
   // Index of the first block whose scale is not finite (what llama.cpp would reject).
-  std::optional<std::uint64_t> (*first_invalid)(const std::byte* blocks, std::uint64_t count) noexcept = nullptr;
+  std::optional<std::uint64_t> (*first_invalid)(const std::byte* blocks,
+                                                std::uint64_t count) noexcept = nullptr;
 };
 
 // All types that can be decoded to float, in the order of types.def: schemes, and plain types that

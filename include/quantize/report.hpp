@@ -51,18 +51,18 @@ struct FileReport {
 };
 
 struct Report {
-  std::string model;         // Model::name
+  std::string model;  // Model::name
   std::string architecture;
   std::string source_format;
-  std::string target;        // label
-  std::uint64_t source_bytes = 0;   // sum of the input weight files
+  std::string target;              // label
+  std::uint64_t source_bytes = 0;  // sum of the input weight files
   std::uint64_t header_bytes = 0, padding_bytes = 0, tensor_bytes = 0;  // together: output_bytes
   std::uint64_t output_bytes = 0;
   std::uint64_t values = 0;
   std::vector<FileReport> files;
   std::vector<TensorReport> tensors;
   std::vector<Warnings::Entry> warnings;
-  std::vector<std::string> notes;   // ignored tensors, requantized from, unmatched importance ...
+  std::vector<std::string> notes;  // ignored tensors, requantized from, unmatched importance ...
 };
 
 // Starts a report from a plan (sizes, types, rules, substitutions); run() fills in the errors.

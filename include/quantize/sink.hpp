@@ -33,7 +33,7 @@ enum class IfExists : std::uint8_t { fail, skip, replace };
 
 struct SinkOptions {
   IfExists if_exists = IfExists::fail;
-  bool verify = false;  // re-read the data against checksums taken while writing
+  bool verify = false;             // re-read the data against checksums taken while writing
   std::vector<SourceFile> inputs;  // never overwritten: OUT03
 };
 

@@ -38,15 +38,16 @@ struct SourceFile {
 class Source {
  public:
   virtual ~Source() = default;
-  virtual std::string_view format() const noexcept = 0;        // "gguf", "safetensors", "huggingface"
-  virtual std::string_view path() const noexcept = 0;          // as the user gave it
+  virtual std::string_view format() const noexcept = 0;  // "gguf", "safetensors", "huggingface"
+  virtual std::string_view path() const noexcept = 0;    // as the user gave it
   virtual std::span<const SourceFile> files() const noexcept = 0;
   virtual std::span<const SourceTensor> tensors() const noexcept = 0;  // in file order
-  virtual const Metadata& metadata() const noexcept = 0;       // safetensors: __metadata__ as strings
+  virtual const Metadata& metadata() const noexcept = 0;  // safetensors: __metadata__ as strings
   // Bytes [offset, offset + into.size()) of one tensor's data. Thread-safe. IO02, IO05.
   virtual void read(std::size_t tensor, std::uint64_t offset, std::span<std::byte> into) const = 0;
   // Hints that these bytes will be read soon (read-ahead); may do nothing.
-  virtual void prefetch(std::size_t /*tensor*/, std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const {}
+  virtual void prefetch(std::size_t /*tensor*/, std::uint64_t /*offset*/,
+                        std::uint64_t /*bytes*/) const {}
   // IO05 if a file's size or modification time changed since it was opened.
   virtual void check_unchanged() const = 0;
 };

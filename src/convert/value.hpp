@@ -17,30 +17,53 @@
 namespace quantize {
 
 // A source tensor as it is stored.
-struct ReadTensor { std::size_t tensor; };
+struct ReadTensor {
+  std::size_t tensor;
+};
 // Row r of each head of `head_rows` rows is row (r % 2) * head_rows / 2 + r / 2 of that head: the
 // permutation between the two layouts of rotary embeddings (query and key projections).
-struct PermuteRotary { Value input; std::uint64_t head_rows; };
+struct PermuteRotary {
+  Value input;
+  std::uint64_t head_rows;
+};
 // Rows [first, first + count) of the outermost dimension.
-struct SliceRows { Value input; std::uint64_t first; };
+struct SliceRows {
+  Value input;
+  std::uint64_t first;
+};
 // Inputs of equal shape, along a new outermost dimension.
-struct Stack { std::vector<Value> inputs; };
+struct Stack {
+  std::vector<Value> inputs;
+};
 // Inputs one after the other along the outermost dimension.
-struct Concatenate { std::vector<Value> inputs; };
+struct Concatenate {
+  std::vector<Value> inputs;
+};
 // The last two dimensions exchanged.
-struct Transpose { Value input; };
+struct Transpose {
+  Value input;
+};
 // The same values under another shape.
-struct Reshape { Value input; };
+struct Reshape {
+  Value input;
+};
 // Values computed beforehand (rope factors).
-struct Generated { std::vector<float> values; };
+struct Generated {
+  std::vector<float> values;
+};
 // Element by element; type becomes f32 (f16 for an f16 input, each step rounded).
 enum class MapOp : std::uint8_t { plus_one };
-struct Map { Value input; MapOp op; };
+struct Map {
+  Value input;
+  MapOp op;
+};
 
 struct ValueNode {
   Shape shape;
   DType type;  // of the elements that fetch() gives
-  std::variant<ReadTensor, PermuteRotary, SliceRows, Stack, Concatenate, Transpose, Reshape, Generated, Map> op;
+  std::variant<ReadTensor, PermuteRotary, SliceRows, Stack, Concatenate, Transpose, Reshape,
+               Generated, Map>
+      op;
 };
 
 Value read_tensor(const Source& source, std::size_t tensor);

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "quantize/metadata.hpp"
+
 #include "core/directory.hpp"
 #include "core/json.hpp"
-#include "quantize/metadata.hpp"
 
 namespace quantize {
 
@@ -17,9 +18,9 @@ enum class VocabularyRoute : std::uint8_t { sentencepiece, llama_hf, byte_level_
 
 struct VocabularyRequest {
   const Directory& directory;
-  Json config;                   // the flattened configuration (vocab_size, special ids ...)
+  Json config;  // the flattened configuration (vocab_size, special ids ...)
   std::vector<VocabularyRoute> routes;
-  std::uint64_t embedding_rows = 0;  // rows of the token embedding, 0 if unknown (T7)
+  std::uint64_t embedding_rows = 0;          // rows of the token embedding, 0 if unknown (T7)
   std::optional<std::string> pre_tokenizer;  // --pre NAME
 };
 

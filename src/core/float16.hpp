@@ -13,7 +13,8 @@ inline float half_to_float(std::uint16_t h) noexcept {
   const std::uint32_t exponent = (h >> 10) & 31u;
   std::uint32_t mantissa = h & 0x3FFu;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
   if (mantissa == 0) return std::bit_cast<float>(sign);
   // mantissa * 2^-24: shift the leading bit into place.
   const unsigned shift = static_cast<unsigned>(std::countl_zero(mantissa)) - 21u;

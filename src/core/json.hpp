@@ -18,17 +18,17 @@ enum class JsonKind : std::uint8_t { null, boolean, number, string, object, arra
 // Which codes a text's faults get, and what is tolerated.
 struct JsonRules {
   ErrorCode syntax = ErrorCode::JS01;
-  ErrorCode encoding = ErrorCode::JS02;     // not UTF-8, byte order mark, NUL
+  ErrorCode encoding = ErrorCode::JS02;  // not UTF-8, byte order mark, NUL
   ErrorCode depth = ErrorCode::JS03;
   ErrorCode duplicate = ErrorCode::JS04;
   ErrorCode number = ErrorCode::JS05;
-  ErrorCode surrogate = ErrorCode::JS02;    // lone surrogate in a string
-  ErrorCode trailing = ErrorCode::JS01;     // bytes after the value
-  bool duplicates_are_errors = false;       // else: the last wins, with a warning
-  bool allow_python_constants = true;       // NaN, Infinity, -Infinity parse as numbers
-  bool lone_surrogates_are_errors = true;   // false: kept as an invalid string, refused when used
+  ErrorCode surrogate = ErrorCode::JS02;   // lone surrogate in a string
+  ErrorCode trailing = ErrorCode::JS01;    // bytes after the value
+  bool duplicates_are_errors = false;      // else: the last wins, with a warning
+  bool allow_python_constants = true;      // NaN, Infinity, -Infinity parse as numbers
+  bool lone_surrogates_are_errors = true;  // false: kept as an invalid string, refused when used
   unsigned max_depth = 64;
-  std::uint64_t base_offset = 0;            // added to every offset (safetensors: 8)
+  std::uint64_t base_offset = 0;  // added to every offset (safetensors: 8)
 };
 
 class JsonDocument;
@@ -45,20 +45,20 @@ class Json {
   bool is_number() const noexcept { return kind() == JsonKind::number; }
   bool is_boolean() const noexcept { return kind() == JsonKind::boolean; }
 
-  std::uint64_t offset() const noexcept;    // of the value's first byte (base_offset included)
-  bool boolean() const noexcept;            // precondition: is_boolean()
-  std::string_view string() const noexcept; // decoded; precondition: is_string()
+  std::uint64_t offset() const noexcept;     // of the value's first byte (base_offset included)
+  bool boolean() const noexcept;             // precondition: is_boolean()
+  std::string_view string() const noexcept;  // decoded; precondition: is_string()
   std::string_view number_text() const noexcept;  // as written; precondition: is_number()
-  bool is_integer() const noexcept;         // digits only, with an optional minus; no fraction or exponent
-  std::optional<std::int64_t> as_i64() const noexcept;    // integers that fit
+  bool is_integer() const noexcept;  // digits only, with an optional minus; no fraction or exponent
+  std::optional<std::int64_t> as_i64() const noexcept;  // integers that fit
   std::optional<std::uint64_t> as_u64() const noexcept;
-  std::optional<double> as_double() const noexcept;       // finite numbers, correctly rounded
+  std::optional<double> as_double() const noexcept;  // finite numbers, correctly rounded
 
   // Objects and arrays; 0 and empty for other kinds.
   std::size_t size() const noexcept;
-  std::optional<Json> find(std::string_view key) const;   // objects: the last entry of that name
-  Json first_child() const noexcept;        // invalid handle if none
-  Json next_sibling() const noexcept;       // in file order; invalid handle at the end
+  std::optional<Json> find(std::string_view key) const;  // objects: the last entry of that name
+  Json first_child() const noexcept;                     // invalid handle if none
+  Json next_sibling() const noexcept;                    // in file order; invalid handle at the end
   explicit operator bool() const noexcept { return document_ != nullptr; }
   // The key of a member of an object, and where it stands.
   std::string_view key() const noexcept;
@@ -81,7 +81,10 @@ class Json {
 struct Json::Iterator {
   Json value;
   Json operator*() const noexcept { return value; }
-  Iterator& operator++() noexcept { value = value.next_sibling(); return *this; }
+  Iterator& operator++() noexcept {
+    value = value.next_sibling();
+    return *this;
+  }
   bool operator!=(const Iterator& other) const noexcept { return bool(value) != bool(other.value); }
 };
 struct Json::Range {

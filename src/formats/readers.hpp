@@ -4,9 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "core/directory.hpp"
 #include "quantize/error.hpp"
 #include "quantize/source.hpp"
+
+#include "core/directory.hpp"
 
 namespace quantize {
 

@@ -18,7 +18,7 @@ inline constexpr std::size_t kMaxTensorName = 63;
 
 struct TensorEntry {
   std::string name;
-  Shape shape;   // outermost first; written reversed, trailing ones (outermost) as given
+  Shape shape;  // outermost first; written reversed, trailing ones (outermost) as given
   DType type{};
   std::uint64_t offset = 0;
 };
@@ -27,7 +27,8 @@ struct TensorEntry {
 std::uint64_t header_bytes(const Metadata& metadata, std::span<const TensorEntry> tensors);
 
 // Exactly header_bytes() bytes, padding included.
-std::vector<std::byte> encode_header(const Metadata& metadata, std::span<const TensorEntry> tensors);
+std::vector<std::byte> encode_header(const Metadata& metadata,
+                                     std::span<const TensorEntry> tensors);
 
 // What the reference quantizer's writer does to a shape: outermost dimensions of 1 are dropped
 // (at least one remains). The converter's writer keeps them.
