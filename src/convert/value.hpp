@@ -67,6 +67,8 @@ struct ValueNode {
 };
 
 Value read_tensor(const Source& source, std::size_t tensor);
+// Unsigned bytes or truth values as i8; fetch() refuses a value above 127 (QZ02).
+Value read_as_i8(const Source& source, std::size_t tensor);
 Value permute_rotary(Value input, std::uint64_t head_rows);
 Value slice_rows(Value input, std::uint64_t first, std::uint64_t count);
 Value stack(std::vector<Value> inputs);
