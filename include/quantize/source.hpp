@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,10 +40,15 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual std::string_view format() const noexcept = 0;  // "gguf", "safetensors", "huggingface"
-  virtual std::string_view path() const noexcept = 0;    // as the user gave it
+  virtual std::optional<std::uint32_t> version() const noexcept { return std::nullopt; }  // GGUF
+  virtual std::string_view path() const noexcept = 0;  // as the user gave it
   virtual std::span<const SourceFile> files() const noexcept = 0;
   virtual std::span<const SourceTensor> tensors() const noexcept = 0;  // in file order
   virtual const Metadata& metadata() const noexcept = 0;  // safetensors: __metadata__ as strings
+  // Where the value of a metadata key stands in files()[0], for messages; empty if not known.
+  virtual std::optional<std::uint64_t> metadata_offset(std::string_view /*key*/) const noexcept {
+    return std::nullopt;
+  }
   // Bytes [offset, offset + into.size()) of one tensor's data. Thread-safe. IO02, IO05.
   virtual void read(std::size_t tensor, std::uint64_t offset, std::span<std::byte> into) const = 0;
   // Hints that these bytes will be read soon (read-ahead); may do nothing.
