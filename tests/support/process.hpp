@@ -1,6 +1,7 @@
 // Runs a command and collects what it printed; for tests that drive programs.
 #pragma once
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 

@@ -1,0 +1,113 @@
+// What the schemes share: reading and writing halves in blocks, walking rows, and the weights that
+// combine importance with the values.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "quantize/quantizer.hpp"
+
+#include "core/float16.hpp"
+
+namespace quantize::schemes {
+
+inline constexpr int kSuperBlock = 256;
+
+inline bool half_is_finite(std::uint16_t half) noexcept { return (half & 0x7C00U) != 0x7C00U; }
+
+// Calls encode_block(values, importance or null, statistic, block) for every block of every row.
+template <class Block, int kValues, class EncodeBlock>
+void for_each_block(const EncodeInput& in, std::byte* out, EncodeBlock encode_block) noexcept {
+  for (std::uint64_t row = 0; row < in.rows; ++row) {
+    const float* values = in.values + row * in.row_values;
+    const float statistic = in.row_statistic ? in.row_statistic[row] : 0.0F;
+    for (std::uint64_t at = 0; at < in.row_values; at += kValues, out += sizeof(Block)) {
+      Block block{};
+      encode_block(values + at, in.importance ? in.importance + at : nullptr, statistic, block);
+      std::memcpy(out, &block, sizeof block);
+    }
+  }
+}
+
+template <class Block, int kValues, class DecodeBlock>
+void decode_each_block(const std::byte* in, std::uint64_t values, float* out,
+                       DecodeBlock decode_block) noexcept {
+  for (std::uint64_t at = 0; at < values; at += kValues, in += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, in, sizeof block);
+    decode_block(block, out + at);
+  }
+}
+
+template <class Block, class IsValid>
+std::optional<std::uint64_t> first_block_that_is_not(const std::byte* in, std::uint64_t count,
+                                                     IsValid is_valid) noexcept {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    Block block;
+    std::memcpy(&block, in + i * sizeof(Block), sizeof block);
+    if (!is_valid(block)) return i;
+  }
+  return std::nullopt;
+}
+
+inline float sum_of_squares(const float* x, int count) noexcept {
+  float sum = 0;
+  for (int i = 0; i < count; ++i) sum = sum + x[i] * x[i];
+  return sum;
+}
+
+// weight = importance * sqrt(mean square + x^2)
+inline void combine_weights(const float* x, const float* importance, float mean_square, int count,
+                            float* weights) noexcept {
+  for (int i = 0; i < count; ++i) weights[i] = importance[i] * std::sqrt(mean_square + x[i] * x[i]);
+}
+
+inline float sum(const float* x, int count) noexcept {
+  float total = 0;
+  for (int i = 0; i < count; ++i) total = total + x[i];
+  return total;
+}
+
+// The row statistic of the 32-value types with importance: the mean of the squares of a whole row.
+inline void add_squares(const float* values, std::uint64_t count, float& total) noexcept {
+  for (std::uint64_t i = 0; i < count; ++i) total = total + values[i] * values[i];
+}
+inline float mean(float total, std::uint64_t row_values) noexcept {
+  return total / static_cast<float>(row_values);
+}
+
+// Four 2-bit codes share a byte: value e of a 128-value half lies in byte e mod 32, bits 2 * (e /
+// 32).
+inline void pack_two_bits(const std::uint8_t* codes, std::uint8_t* bytes) noexcept {
+  for (int half = 0; half < 2; ++half) {
+    for (int i = 0; i < 32; ++i) {
+      const std::uint8_t* c = codes + 128 * half + i;
+      bytes[32 * half + i] = static_cast<std::uint8_t>((c[0] & 3) | (c[32] & 3) << 2 |
+                                                       (c[64] & 3) << 4 | (c[96] & 3) << 6);
+    }
+  }
+}
+inline int two_bits(const std::uint8_t* bytes, int e) noexcept {
+  return bytes[32 * (e / 128) + e % 32] >> (2 * (e % 128 / 32)) & 3;
+}
+
+// Nibbles of a 32-value block: values 0..15 low, 16..31 high.
+inline int nibble(const std::uint8_t* bytes, int e) noexcept {
+  return e < 16 ? bytes[e] & 15 : bytes[e - 16] >> 4;
+}
+inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* bytes) noexcept {
+  for (int i = 0; i < 16; ++i)
+    bytes[i] = static_cast<std::uint8_t>((codes[i] & 15) | (codes[i + 16] & 15) << 4);
+}
+
+// A C cast of float to an integer as x86 computes it: toward zero, and 0x80000000 for what does not
+// fit 32 bits (NaN included), so that the low byte of an overflow is 0 on every target.
+inline std::int32_t truncate(float value) noexcept {
+  if (!(value > -2147483904.0F && value < 2147483648.0F)) return INT32_MIN;
+  return static_cast<std::int32_t>(value);
+}
+
+}  // namespace quantize::schemes

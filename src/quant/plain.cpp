@@ -1,0 +1,117 @@
+// Plain element types to and from float. Only f32, f16 and bf16 are ever written; the others are
+// decoded: f64 by narrowing, integers by conversion, 8-bit floats by their definition.
+#include "quant/plain.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "core/float16.hpp"
+
+namespace quantize {
+namespace {
+
+template <class T>
+T load(const std::byte* at) noexcept {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+template <class T>
+void decode_number(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i)
+    out[i] = static_cast<float>(load<T>(in + i * sizeof(T)));
+}
+
+void decode_f32(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  if (values != 0) std::memcpy(out, in, values * sizeof(float));
+}
+void decode_f16(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i)
+    out[i] = half_to_float(load<std::uint16_t>(in + 2 * i));
+}
+void decode_bf16(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i)
+    out[i] = bfloat16_to_float(load<std::uint16_t>(in + 2 * i));
+}
+
+// Four exponent bits, bias 7, no infinities; all ones is NaN.
+float e4m3_to_float(std::uint8_t bits) noexcept {
+  const int exponent = bits >> 3 & 15;
+  const int mantissa = bits & 7;
+  if ((bits & 0x7F) == 0x7F) return std::bit_cast<float>((bits & 0x80U) << 24 | 0x7FC00000U);
+  const float magnitude = exponent == 0
+                              ? std::ldexp(static_cast<float>(mantissa), -9)
+                              : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+  return bits & 0x80 ? -magnitude : magnitude;
+}
+
+void decode_e4m3(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i) out[i] = e4m3_to_float(load<std::uint8_t>(in + i));
+}
+// The upper byte of a half.
+void decode_e5m2(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i) {
+    out[i] = half_to_float(static_cast<std::uint16_t>(load<std::uint8_t>(in + i) << 8));
+  }
+}
+
+std::uint64_t count(const EncodeInput& in) noexcept { return in.rows * in.row_values; }
+
+void encode_f32(const EncodeInput& in, std::byte* out) noexcept {
+  if (count(in) != 0) std::memcpy(out, in.values, count(in) * sizeof(float));
+}
+template <std::uint16_t (*kConvert)(float) noexcept>
+void encode_16(const EncodeInput& in, std::byte* out) noexcept {
+  for (std::uint64_t i = 0; i < count(in); ++i) {
+    const std::uint16_t bits = kConvert(in.values[i]);
+    std::memcpy(out + 2 * i, &bits, sizeof bits);
+  }
+}
+
+// Infinity and NaN: all exponent bits set.
+template <class T, T kExponent>
+std::optional<std::uint64_t> first_nonfinite(const std::byte* in, std::uint64_t values) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i) {
+    if ((load<T>(in + i * sizeof(T)) & kExponent) == kExponent) return i;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> all_valid(const std::byte*, std::uint64_t) noexcept {
+  return std::nullopt;
+}
+
+using enum ImportanceUse;
+constexpr Quantizer decoder(DType type,
+                            void (*decode)(const std::byte*, std::uint64_t, float*) noexcept) {
+  return {type, unused, nullptr, nullptr, nullptr, decode, all_valid};
+}
+
+constexpr Quantizer kPlain[] = {
+    {DType::f32, unused, nullptr, nullptr, encode_f32, decode_f32,
+     first_nonfinite<std::uint32_t, 0x7F800000U>},
+    {DType::f16, unused, nullptr, nullptr, encode_16<float_to_half>, decode_f16,
+     first_nonfinite<std::uint16_t, 0x7C00>},
+    {DType::bf16, unused, nullptr, nullptr, encode_16<float_to_bfloat16>, decode_bf16,
+     first_nonfinite<std::uint16_t, 0x7F80>},
+    decoder(DType::f64, decode_number<double>),
+    decoder(DType::i8, decode_number<std::int8_t>),
+    decoder(DType::i16, decode_number<std::int16_t>),
+    decoder(DType::i32, decode_number<std::int32_t>),
+    decoder(DType::i64, decode_number<std::int64_t>),
+    decoder(DType::boolean, decode_number<std::uint8_t>),
+    decoder(DType::u8, decode_number<std::uint8_t>),
+    decoder(DType::u16, decode_number<std::uint16_t>),
+    decoder(DType::u32, decode_number<std::uint32_t>),
+    decoder(DType::u64, decode_number<std::uint64_t>),
+    decoder(DType::f8_e4m3, decode_e4m3),
+    decoder(DType::f8_e5m2, decode_e5m2),
+};
+
+}  // namespace
+
+std::span<const Quantizer> plain_types() noexcept { return kPlain; }
+
+}  // namespace quantize

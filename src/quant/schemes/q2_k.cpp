@@ -1,0 +1,116 @@
+// Q2_K: 256 values in 84 bytes, 2.625 bits per value; 16 sub-blocks of 16.
+//
+//   0..15 per sub-block: scale in the low nibble, min in the high one
+//   16..79 codes of 2 bits (pack_two_bits)   80..81 scale   82..83 min (halves)
+//
+//   value = (scale * s[sub-block]) * code - min * m[sub-block]
+#include "quant/blocks.hpp"
+#include "quant/searches.hpp"
+
+namespace quantize::schemes {
+namespace {
+
+constexpr int kSubBlocks = 16;
+constexpr int kSubBlock = 16;
+
+struct BlockQ2_K {
+  std::uint8_t scales[kSubBlocks];
+  std::uint8_t codes[64];
+  std::uint16_t scale;
+  std::uint16_t min;
+};
+static_assert(sizeof(BlockQ2_K) == 84);
+
+constexpr search::GridStep kSteps{-0.5F, 0.1F, 15, true};
+constexpr search::GridStep kStepsWithImportance{-0.9F, 0.05F, 36, false};
+
+// Sub-scales to four bits by their largest, without weights. Returns the scale of the scales.
+float quantize_by_largest(const float* x, std::uint8_t* codes) noexcept {
+  float max = 0;
+  for (int j = 0; j < kSubBlocks; ++j) max = x[j] > max ? x[j] : max;
+  if (!(max > 0)) {
+    for (int j = 0; j < kSubBlocks; ++j) codes[j] = 0;
+    return 0;
+  }
+  const float inverse = 15.0F / max;
+  for (int j = 0; j < kSubBlocks; ++j)
+    codes[j] = static_cast<std::uint8_t>(search::nearest_int(inverse * x[j]));
+  return max / 15.0F;
+}
+
+void encode_block(const float* x, const float* importance, float, BlockQ2_K& block) noexcept {
+  float scales[kSubBlocks];
+  float mins[kSubBlocks];
+  float sums[kSubBlocks];
+  std::uint8_t codes[kSuperBlock];
+  std::uint8_t scale_codes[kSubBlocks];
+  std::uint8_t min_codes[kSubBlocks];
+  const float mean_square = importance ? sum_of_squares(x, kSuperBlock) / 256.0F : 0.0F;
+  for (int j = 0; j < kSubBlocks; ++j) {
+    const float* values = x + kSubBlock * j;
+    float weights[kSubBlock];
+    if (importance) {
+      combine_weights(values, importance + kSubBlock * j, mean_square, kSubBlock, weights);
+      sums[j] = sum(weights, kSubBlock);
+    } else {
+      for (int i = 0; i < kSubBlock; ++i) weights[i] = std::fabs(values[i]);
+    }
+    const search::ScaleMin found =
+        search::scale_and_min(kSubBlock, 3, values, weights,
+                              importance ? kStepsWithImportance : kSteps, codes + kSubBlock * j);
+    scales[j] = found.scale;
+    mins[j] = found.min;
+  }
+  if (importance) {
+    block.scale = float_to_half(search::positive_scale(kSubBlocks, 15, scales, sums, scale_codes));
+    block.min = float_to_half(search::positive_scale(kSubBlocks, 15, mins, sums, min_codes));
+  } else {
+    block.scale = float_to_half(quantize_by_largest(scales, scale_codes));
+    block.min = float_to_half(quantize_by_largest(mins, min_codes));
+  }
+  const float scale = half_to_float(block.scale);
+  const float min = half_to_float(block.min);
+  for (int j = 0; j < kSubBlocks; ++j) {
+    block.scales[j] = static_cast<std::uint8_t>(scale_codes[j] | min_codes[j] << 4);
+    const float sub_scale = scale * static_cast<float>(block.scales[j] & 15);
+    if (sub_scale == 0) continue;
+    const float sub_min = min * static_cast<float>(block.scales[j] >> 4);
+    for (int i = 0; i < kSubBlock; ++i) {
+      const int e = kSubBlock * j + i;
+      codes[e] = static_cast<std::uint8_t>(
+          search::clamp(search::nearest_int((x[e] + sub_min) / sub_scale), 0, 3));
+    }
+  }
+  pack_two_bits(codes, block.codes);
+}
+
+void encode(const EncodeInput& in, std::byte* out) noexcept {
+  for_each_block<BlockQ2_K, kSuperBlock>(in, out, encode_block);
+}
+
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each_block<BlockQ2_K, kSuperBlock>(in, values, out, [](const BlockQ2_K& block, float* x) {
+    const float scale = half_to_float(block.scale);
+    const float min = half_to_float(block.min);
+    for (int e = 0; e < kSuperBlock; ++e) {
+      const int packed = block.scales[e / kSubBlock];
+      x[e] =
+          scale * static_cast<float>(packed & 15) * static_cast<float>(two_bits(block.codes, e)) -
+          min * static_cast<float>(packed >> 4);
+    }
+  });
+}
+
+std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
+  return first_block_that_is_not<BlockQ2_K>(in, count, [](const BlockQ2_K& b) {
+    return half_is_finite(b.scale) && half_is_finite(b.min);
+  });
+}
+
+}  // namespace
+
+extern const Quantizer q2_k;
+const Quantizer q2_k{DType::q2_k,  ImportanceUse::optional, nullptr, nullptr, encode, decode,
+                     first_invalid};
+
+}  // namespace quantize::schemes

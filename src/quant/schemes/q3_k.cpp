@@ -1,0 +1,119 @@
+// Q3_K: 256 values in 110 bytes, 3.4375 bits per value; 16 sub-blocks of 16.
+//
+//   0..31 third bits: value e in byte e mod 32, bit e / 32   32..95 low codes of 2 bits
+//   96..107 sub-scales of 6 bits: low nibbles of j and j + 8 share byte j, the four high pairs of
+//   j, j + 4, j + 8, j + 12 share byte 8 + j   108..109 scale (half)
+//
+//   value = (scale * (s[sub-block] - 32)) * (code - 4)
+#include "quant/blocks.hpp"
+#include "quant/searches.hpp"
+
+namespace quantize::schemes {
+namespace {
+
+constexpr int kSubBlocks = 16;
+constexpr int kSubBlock = 16;
+
+struct BlockQ3_K {
+  std::uint8_t third_bits[32];
+  std::uint8_t codes[64];
+  std::uint8_t scales[12];
+  std::uint16_t scale;
+
+  void set_scale_code(int j, int code) noexcept {
+    const int low = code & 15;
+    scales[j % 8] = static_cast<std::uint8_t>(scales[j % 8] | (j < 8 ? low : low << 4));
+    scales[8 + j % 4] = static_cast<std::uint8_t>(scales[8 + j % 4] | (code >> 4) << (2 * (j / 4)));
+  }
+  int scale_code(int j) const noexcept {
+    const int low = j < 8 ? scales[j] & 15 : scales[j - 8] >> 4;
+    return low | (scales[8 + j % 4] >> (2 * (j / 4)) & 3) << 4;
+  }
+};
+static_assert(sizeof(BlockQ3_K) == 110);
+
+void encode_block(const float* x, const float* importance, float, BlockQ3_K& block) noexcept {
+  float scales[kSubBlocks];
+  std::uint8_t codes[kSuperBlock];
+  std::uint8_t scale_codes[kSubBlocks] = {};
+  float scale = 0;
+  if (importance) {
+    const float mean_square = 2 * sum_of_squares(x, kSuperBlock) / 256.0F;
+    float sums[kSubBlocks];
+    for (int j = 0; j < kSubBlocks; ++j) {
+      float weights[kSubBlock];
+      combine_weights(x + kSubBlock * j, importance + kSubBlock * j, mean_square, kSubBlock,
+                      weights);
+      sums[j] = sum(weights, kSubBlock);
+      scales[j] =
+          search::symmetric_scale(kSubBlock, 4, x + kSubBlock * j, weights, codes + kSubBlock * j);
+    }
+    scale = search::symmetric_scale(kSubBlocks, 32, scales, sums, scale_codes);
+    for (int j = 0; j < kSubBlocks; ++j) block.set_scale_code(j, scale_codes[j]);
+  } else {
+    float magnitude = 0;
+    float largest = 0;
+    for (int j = 0; j < kSubBlocks; ++j) {
+      scales[j] = search::refined_scale(x + kSubBlock * j, codes + kSubBlock * j);
+      if (std::fabs(scales[j]) > magnitude) {
+        magnitude = std::fabs(scales[j]);
+        largest = scales[j];
+      }
+    }
+    if (largest != 0) {
+      const float inverse = -32.0F / largest;
+      for (int j = 0; j < kSubBlocks; ++j) {
+        const int code = static_cast<std::int8_t>(search::nearest_int(inverse * scales[j]));
+        block.set_scale_code(j, search::clamp(code, -32, 31) + 32);
+      }
+      scale = 1 / inverse;
+    }
+  }
+  block.scale = float_to_half(scale);
+  for (int j = 0; j < kSubBlocks; ++j) {
+    const float sub_scale =
+        half_to_float(block.scale) * static_cast<float>(block.scale_code(j) - 32);
+    if (sub_scale == 0) continue;
+    for (int i = 0; i < kSubBlock; ++i) {
+      const int e = kSubBlock * j + i;
+      codes[e] = static_cast<std::uint8_t>(
+          search::clamp(search::nearest_int(x[e] / sub_scale), -4, 3) + 4);
+    }
+  }
+  for (int e = 0; e < kSuperBlock; ++e) {
+    if (codes[e] > 3) {
+      block.third_bits[e % 32] =
+          static_cast<std::uint8_t>(block.third_bits[e % 32] | 1 << (e / 32));
+    }
+  }
+  pack_two_bits(codes, block.codes);
+}
+
+void encode(const EncodeInput& in, std::byte* out) noexcept {
+  for_each_block<BlockQ3_K, kSuperBlock>(in, out, encode_block);
+}
+
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each_block<BlockQ3_K, kSuperBlock>(in, values, out, [](const BlockQ3_K& block, float* x) {
+    const float scale = half_to_float(block.scale);
+    for (int e = 0; e < kSuperBlock; ++e) {
+      const int code =
+          two_bits(block.codes, e) + 4 * (block.third_bits[e % 32] >> (e / 32) & 1) - 4;
+      x[e] = scale * static_cast<float>(block.scale_code(e / kSubBlock) - 32) *
+             static_cast<float>(code);
+    }
+  });
+}
+
+std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
+  return first_block_that_is_not<BlockQ3_K>(
+      in, count, [](const BlockQ3_K& b) { return half_is_finite(b.scale); });
+}
+
+}  // namespace
+
+extern const Quantizer q3_k;
+const Quantizer q3_k{DType::q3_k,  ImportanceUse::optional, nullptr, nullptr, encode, decode,
+                     first_invalid};
+
+}  // namespace quantize::schemes

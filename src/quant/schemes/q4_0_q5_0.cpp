@@ -1,0 +1,102 @@
+// Q4_0: 32 values in 18 bytes, 4.5 bits per value. Q5_0: 32 values in 22 bytes, 5.5.
+//
+//   Q4_0   0..1 scale (half)   2..17 nibbles: value i low in byte i, value i + 16 high
+//   Q5_0   0..1 scale (half)   2..5 fifth bits, bit i of value i   6..21 nibbles as Q4_0
+//
+//   value = scale * (code - N), N = 8 or 16. The scale's sign makes the peak map to code 0.
+#include "quant/blocks.hpp"
+#include "quant/searches.hpp"
+
+namespace quantize::schemes {
+namespace {
+
+struct BlockQ4_0 {
+  static constexpr int kLevels = 8;
+  std::uint16_t scale;
+  std::uint8_t nibbles[16];
+
+  void set_codes(const std::uint8_t* codes) noexcept { pack_nibbles(codes, nibbles); }
+  int code(int e) const noexcept { return nibble(nibbles, e); }
+};
+static_assert(sizeof(BlockQ4_0) == 18);
+
+struct BlockQ5_0 {
+  static constexpr int kLevels = 16;
+  std::uint16_t scale;
+  std::uint8_t fifth_bits[4];
+  std::uint8_t nibbles[16];
+
+  void set_codes(const std::uint8_t* codes) noexcept {
+    pack_nibbles(codes, nibbles);
+    for (int e = 0; e < 32; ++e) {
+      fifth_bits[e / 8] =
+          static_cast<std::uint8_t>(fifth_bits[e / 8] | (codes[e] >> 4 & 1) << (e % 8));
+    }
+  }
+  int code(int e) const noexcept {
+    return nibble(nibbles, e) | (fifth_bits[e / 8] >> (e % 8) & 1) << 4;
+  }
+};
+static_assert(sizeof(BlockQ5_0) == 22);
+
+template <class Block>
+void encode_block(const float* x, const float* importance, float mean_square,
+                  Block& block) noexcept {
+  constexpr int kLevels = Block::kLevels;
+  std::uint8_t codes[32];
+  if (importance) {
+    float weights[32];
+    combine_weights(x, importance, mean_square, 32, weights);
+    block.scale = float_to_half(search::symmetric_scale(32, kLevels, x, weights, codes));
+  } else {
+    float magnitude = 0;
+    float peak = 0;
+    for (int i = 0; i < 32; ++i) {
+      if (std::fabs(x[i]) > magnitude) {
+        magnitude = std::fabs(x[i]);
+        peak = x[i];
+      }
+    }
+    const float scale = peak / static_cast<float>(-kLevels);
+    const float inverse = scale != 0 ? 1.0F / scale : 0.0F;
+    block.scale = float_to_half(scale);
+    for (int i = 0; i < 32; ++i) {
+      const int code =
+          static_cast<std::int8_t>(truncate(x[i] * inverse + (static_cast<float>(kLevels) + 0.5F)));
+      codes[i] = static_cast<std::uint8_t>(code < 2 * kLevels - 1 ? code : 2 * kLevels - 1);
+    }
+  }
+  block.set_codes(codes);
+}
+
+template <class Block>
+void encode(const EncodeInput& in, std::byte* out) noexcept {
+  for_each_block<Block, 32>(in, out, encode_block<Block>);
+}
+
+template <class Block>
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each_block<Block, 32>(in, values, out, [](const Block& block, float* x) {
+    const float scale = half_to_float(block.scale);
+    for (int e = 0; e < 32; ++e) x[e] = static_cast<float>(block.code(e) - Block::kLevels) * scale;
+  });
+}
+
+template <class Block>
+std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
+  return first_block_that_is_not<Block>(in, count,
+                                        [](const Block& b) { return half_is_finite(b.scale); });
+}
+
+}  // namespace
+
+extern const Quantizer q4_0;
+extern const Quantizer q5_0;
+const Quantizer q4_0{
+    DType::q4_0,       ImportanceUse::optional, add_squares, mean, encode<BlockQ4_0>,
+    decode<BlockQ4_0>, first_invalid<BlockQ4_0>};
+const Quantizer q5_0{
+    DType::q5_0,       ImportanceUse::optional, add_squares, mean, encode<BlockQ5_0>,
+    decode<BlockQ5_0>, first_invalid<BlockQ5_0>};
+
+}  // namespace quantize::schemes

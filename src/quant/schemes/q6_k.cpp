@@ -1,0 +1,101 @@
+// Q6_K: 256 values in 210 bytes, 6.5625 bits per value; 16 sub-blocks of 16.
+//
+//   0..127 low nibbles   128..191 high pairs of bits   192..207 signed 8-bit scales
+//   208..209 scale (half)
+//   Of each half of 128 values, group g = 0..3 of 32: nibble in byte 32 * (g mod 2) + l, shifted by
+//   4 * (g / 2); pair in byte l, shifted by 2 * g.
+//
+//   value = (scale * s[sub-block]) * (code - 32)
+#include "quant/blocks.hpp"
+#include "quant/searches.hpp"
+
+namespace quantize::schemes {
+namespace {
+
+constexpr int kSubBlocks = 16;
+constexpr int kSubBlock = 16;
+
+struct BlockQ6_K {
+  std::uint8_t nibbles[128];
+  std::uint8_t pairs[64];
+  std::int8_t scales[kSubBlocks];
+  std::uint16_t scale;
+};
+static_assert(sizeof(BlockQ6_K) == 210);
+
+struct Place {
+  int nibble_byte, nibble_shift, pair_byte, pair_shift;
+};
+Place place(int e) noexcept {
+  const int half = e / 128;
+  const int group = e % 128 / 32;
+  const int l = e % 32;
+  return {64 * half + 32 * (group % 2) + l, 4 * (group / 2), 32 * half + l, 2 * group};
+}
+
+void encode_block(const float* x, const float* importance, float, BlockQ6_K& block) noexcept {
+  float scales[kSubBlocks];
+  std::uint8_t codes[kSuperBlock];
+  float magnitude = 0;
+  float largest = 0;
+  for (int j = 0; j < kSubBlocks; ++j) {
+    const int at = kSubBlock * j;
+    scales[j] = search::symmetric_scale(kSubBlock, 32, x + at,
+                                        importance ? importance + at : nullptr, codes + at);
+    if (std::fabs(scales[j]) > magnitude) {
+      magnitude = std::fabs(scales[j]);
+      largest = scales[j];
+    }
+  }
+  if (magnitude < search::kTiny) return;  // all 210 bytes stay zero
+  const float inverse = -128.0F / largest;
+  block.scale = float_to_half(1 / inverse);
+  for (int j = 0; j < kSubBlocks; ++j) {
+    const int code = search::nearest_int(inverse * scales[j]);
+    block.scales[j] = static_cast<std::int8_t>(code < 127 ? code : 127);
+    const float sub_scale = half_to_float(block.scale) * static_cast<float>(block.scales[j]);
+    if (sub_scale == 0) continue;
+    for (int i = 0; i < kSubBlock; ++i) {
+      const int e = kSubBlock * j + i;
+      codes[e] = static_cast<std::uint8_t>(
+          search::clamp(search::nearest_int(x[e] / sub_scale), -32, 31) + 32);
+    }
+  }
+  for (int e = 0; e < kSuperBlock; ++e) {
+    const Place p = place(e);
+    block.nibbles[p.nibble_byte] =
+        static_cast<std::uint8_t>(block.nibbles[p.nibble_byte] | (codes[e] & 15) << p.nibble_shift);
+    block.pairs[p.pair_byte] =
+        static_cast<std::uint8_t>(block.pairs[p.pair_byte] | (codes[e] >> 4) << p.pair_shift);
+  }
+}
+
+void encode(const EncodeInput& in, std::byte* out) noexcept {
+  for_each_block<BlockQ6_K, kSuperBlock>(in, out, encode_block);
+}
+
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each_block<BlockQ6_K, kSuperBlock>(in, values, out, [](const BlockQ6_K& block, float* x) {
+    const float scale = half_to_float(block.scale);
+    for (int e = 0; e < kSuperBlock; ++e) {
+      const Place p = place(e);
+      const int code = (block.nibbles[p.nibble_byte] >> p.nibble_shift & 15) |
+                       (block.pairs[p.pair_byte] >> p.pair_shift & 3) << 4;
+      x[e] =
+          scale * static_cast<float>(block.scales[e / kSubBlock]) * static_cast<float>(code - 32);
+    }
+  });
+}
+
+std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
+  return first_block_that_is_not<BlockQ6_K>(
+      in, count, [](const BlockQ6_K& b) { return half_is_finite(b.scale); });
+}
+
+}  // namespace
+
+extern const Quantizer q6_k;
+const Quantizer q6_k{DType::q6_k,  ImportanceUse::optional, nullptr, nullptr, encode, decode,
+                     first_invalid};
+
+}  // namespace quantize::schemes

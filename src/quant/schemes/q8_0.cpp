@@ -1,0 +1,53 @@
+// Q8_0: 32 values in 34 bytes, 8.5 bits per value.
+//
+//   0..1 scale (half)   2..33 signed codes
+//
+//   value = scale * code, code = x / scale rounded half away from zero
+#include "quant/blocks.hpp"
+
+namespace quantize::schemes {
+namespace {
+
+struct BlockQ8_0 {
+  std::uint16_t scale;
+  std::int8_t codes[32];
+};
+static_assert(sizeof(BlockQ8_0) == 34);
+
+// Half away from zero: 0.49999997 is the largest float below one half, so that no value below a
+// tie is carried over it.
+std::int8_t round_half_away(float value) noexcept {
+  return static_cast<std::int8_t>(truncate(value + std::copysign(0.49999997F, value)));
+}
+
+void encode(const EncodeInput& in, std::byte* out) noexcept {
+  for_each_block<BlockQ8_0, 32>(in, out, [](const float* x, const float*, float, BlockQ8_0& block) {
+    float magnitude = 0;
+    for (int i = 0; i < 32; ++i)
+      magnitude = std::fabs(x[i]) > magnitude ? std::fabs(x[i]) : magnitude;
+    const float scale = magnitude / 127.0F;
+    const float inverse = scale != 0 ? 1.0F / scale : 0.0F;
+    block.scale = float_to_half(scale);
+    for (int i = 0; i < 32; ++i) block.codes[i] = round_half_away(x[i] * inverse);
+  });
+}
+
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each_block<BlockQ8_0, 32>(in, values, out, [](const BlockQ8_0& block, float* x) {
+    const float scale = half_to_float(block.scale);
+    for (int e = 0; e < 32; ++e) x[e] = static_cast<float>(block.codes[e]) * scale;
+  });
+}
+
+std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
+  return first_block_that_is_not<BlockQ8_0>(
+      in, count, [](const BlockQ8_0& b) { return half_is_finite(b.scale); });
+}
+
+}  // namespace
+
+extern const Quantizer q8_0;
+const Quantizer q8_0{DType::q8_0, ImportanceUse::unused, nullptr, nullptr, encode,
+                     decode,      first_invalid};
+
+}  // namespace quantize::schemes

@@ -1,0 +1,259 @@
+#include "quant/searches.hpp"
+
+#include <cmath>
+
+namespace quantize::search {
+namespace {
+
+constexpr int kMaxCount = 32;
+
+// The first value of largest magnitude.
+struct Peak {
+  float magnitude = 0;
+  float value = 0;
+};
+
+Peak find_peak(int count, const float* x) noexcept {
+  Peak peak;
+  for (int i = 0; i < count; ++i) {
+    const float magnitude = std::fabs(x[i]);
+    if (magnitude > peak.magnitude) peak = {magnitude, x[i]};
+  }
+  return peak;
+}
+
+}  // namespace
+
+float symmetric_scale(int count, int levels, const float* x, const float* weights,
+                      std::uint8_t* codes) noexcept {
+  const Peak peak = find_peak(count, x);
+  if (peak.magnitude < kTiny) {
+    for (int i = 0; i < count; ++i) codes[i] = 0;
+    return 0;
+  }
+  float wx[kMaxCount];
+  float w[kMaxCount];
+  for (int i = 0; i < count; ++i) {
+    w[i] = weights ? weights[i] : x[i] * x[i];
+    wx[i] = w[i] * x[i];
+  }
+  float sum_lx = 0;
+  float sum_l2 = 0;
+  const auto fit = [&](float inverse) {
+    sum_lx = 0;
+    sum_l2 = 0;
+    for (int i = 0; i < count; ++i) {
+      const float level =
+          static_cast<float>(clamp(nearest_int(inverse * x[i]), -levels, levels - 1));
+      sum_lx = sum_lx + wx[i] * level;
+      sum_l2 = sum_l2 + w[i] * level * level;
+    }
+  };
+  float inverse = static_cast<float>(-levels) / peak.value;
+  fit(inverse);
+  float scale = sum_l2 != 0 ? sum_lx / sum_l2 : 0.0F;
+  float best = scale * sum_lx;
+  for (int k = -9; k <= 9; ++k) {
+    if (k == 0) continue;
+    const float candidate =
+        -(static_cast<float>(levels) + 0.1F * static_cast<float>(k)) / peak.value;
+    fit(candidate);
+    if (sum_l2 > 0 && sum_lx * sum_lx > best * sum_l2) {
+      scale = sum_lx / sum_l2;
+      best = scale * sum_lx;
+      inverse = candidate;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    codes[i] =
+        static_cast<std::uint8_t>(clamp(nearest_int(inverse * x[i]), -levels, levels - 1) + levels);
+  }
+  return scale;
+}
+
+float refined_scale(const float* x, std::uint8_t* codes) noexcept {
+  constexpr int kCount = 16;
+  constexpr int kLevels = 4;
+  const Peak peak = find_peak(kCount, x);
+  if (peak.magnitude < kTiny) {
+    for (int i = 0; i < kCount; ++i) codes[i] = 0;
+    return 0;
+  }
+  const float inverse = static_cast<float>(-kLevels) / peak.value;
+  int level[kCount];
+  float sum_lx = 0;
+  float sum_l2 = 0;
+  for (int i = 0; i < kCount; ++i) {
+    level[i] = clamp(nearest_int(inverse * x[i]), -kLevels, kLevels - 1);
+    const float l = static_cast<float>(level[i]);
+    const float w = x[i] * x[i];
+    sum_lx = sum_lx + w * x[i] * l;
+    sum_l2 = sum_l2 + w * l * l;
+  }
+  for (int round = 0; round < 5; ++round) {
+    bool changed = false;
+    for (int i = 0; i < kCount; ++i) {
+      const float w = x[i] * x[i];
+      const float l = static_cast<float>(level[i]);
+      float rest_lx = sum_lx - w * x[i] * l;
+      if (!(rest_lx > 0)) continue;
+      float rest_l2 = sum_l2 - w * l * l;
+      const int moved = clamp(nearest_int(x[i] * rest_l2 / rest_lx), -kLevels, kLevels - 1);
+      if (moved == level[i]) continue;
+      const float m = static_cast<float>(moved);
+      rest_lx = rest_lx + w * x[i] * m;
+      rest_l2 = rest_l2 + w * m * m;
+      if (rest_l2 > 0 && rest_lx * rest_lx * sum_l2 > sum_lx * sum_lx * rest_l2) {
+        level[i] = moved;
+        sum_lx = rest_lx;
+        sum_l2 = rest_l2;
+        changed = true;
+      }
+    }
+    if (!changed) break;
+  }
+  for (int i = 0; i < kCount; ++i) codes[i] = static_cast<std::uint8_t>(level[i] + kLevels);
+  return sum_l2 > 0 ? sum_lx / sum_l2 : 0.0F;
+}
+
+ScaleMin scale_and_min(int count, int levels, const float* x, const float* weights,
+                       const GridStep& grid, std::uint8_t* codes) noexcept {
+  float min = x[0];
+  float max = x[0];
+  float sum_w = weights[0];
+  float sum_x = sum_w * x[0];
+  for (int i = 1; i < count; ++i) {
+    if (x[i] < min) min = x[i];
+    if (x[i] > max) max = x[i];
+    sum_w = sum_w + weights[i];
+    sum_x = sum_x + weights[i] * x[i];
+  }
+  if (min > 0) min = 0;
+  if (max <= min) {
+    for (int i = 0; i < count; ++i) codes[i] = 0;
+    return {0, -min};
+  }
+  const float top = static_cast<float>(levels);
+  float inverse = top / (max - min);
+  float scale = 1 / inverse;
+  float best = 0;
+  for (int i = 0; i < count; ++i) {
+    const int level = clamp(nearest_int(inverse * (x[i] - min)), 0, levels);
+    codes[i] = static_cast<std::uint8_t>(level);
+    float difference = scale * static_cast<float>(level) + min - x[i];
+    difference = grid.absolute ? std::fabs(difference) : difference * difference;
+    best = best + weights[i] * difference;
+  }
+  std::uint8_t trial[kMaxCount];
+  for (int step = 0; step <= grid.count; ++step) {
+    inverse = (grid.first + grid.step * static_cast<float>(step) + top) / (max - min);
+    float sum_l = 0;
+    float sum_l2 = 0;
+    float sum_xl = 0;
+    for (int i = 0; i < count; ++i) {
+      const int level = clamp(nearest_int(inverse * (x[i] - min)), 0, levels);
+      trial[i] = static_cast<std::uint8_t>(level);
+      const float l = static_cast<float>(level);
+      const float wl = weights[i] * l;
+      sum_l = sum_l + wl;
+      sum_l2 = sum_l2 + wl * l;
+      sum_xl = sum_xl + wl * x[i];
+    }
+    const float determinant = sum_w * sum_l2 - sum_l * sum_l;
+    if (!(determinant > 0)) continue;
+    float this_scale = (sum_w * sum_xl - sum_x * sum_l) / determinant;
+    float this_min = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
+    if (this_min > 0) {
+      this_min = 0;
+      this_scale = sum_xl / sum_l2;
+    }
+    float error = 0;
+    for (int i = 0; i < count; ++i) {
+      float difference = this_scale * static_cast<float>(trial[i]) + this_min - x[i];
+      difference = grid.absolute ? std::fabs(difference) : difference * difference;
+      error = error + weights[i] * difference;
+    }
+    if (error < best) {
+      for (int i = 0; i < count; ++i) codes[i] = trial[i];
+      best = error;
+      scale = this_scale;
+      min = this_min;
+    }
+  }
+  return {scale, -min};
+}
+
+float positive_scale(int count, int levels, const float* x, const float* weights,
+                     std::uint8_t* codes) noexcept {
+  float max = 0;
+  for (int i = 0; i < count; ++i) {
+    if (x[i] > max) max = x[i];
+  }
+  if (max < kTiny) {
+    for (int i = 0; i < count; ++i) codes[i] = 0;
+    return 0;
+  }
+  const float top = static_cast<float>(levels);
+  float inverse = top / max;
+  float best = 0;
+  {
+    const float scale = 1 / inverse;
+    for (int i = 0; i < count; ++i) {
+      codes[i] = static_cast<std::uint8_t>(nearest_int(inverse * x[i]));
+      const float difference = x[i] - scale * static_cast<float>(codes[i]);
+      best = best + weights[i] * difference * difference;
+    }
+  }
+  const auto limited = [levels](float value) {
+    const int level = nearest_int(value);
+    return level > levels ? levels : level;
+  };
+  for (int k = -4; k <= 4; ++k) {
+    if (k == 0) continue;
+    const float candidate = (0.1F * static_cast<float>(k) + top) / max;
+    const float scale = 1 / candidate;
+    float error = 0;
+    for (int i = 0; i < count; ++i) {
+      const float difference = x[i] - scale * static_cast<float>(limited(candidate * x[i]));
+      error = error + weights[i] * difference * difference;
+    }
+    if (error < best) {
+      best = error;
+      inverse = candidate;
+    }
+  }
+  float sum_lx = 0;
+  float sum_l2 = 0;
+  for (int i = 0; i < count; ++i) {
+    const int level = limited(inverse * x[i]);
+    codes[i] = static_cast<std::uint8_t>(level);
+    const float l = static_cast<float>(level);
+    sum_lx = sum_lx + weights[i] * x[i] * l;
+    sum_l2 = sum_l2 + weights[i] * l * l;
+  }
+  for (int round = 0; round < 5; ++round) {
+    bool changed = false;
+    for (int i = 0; i < count; ++i) {
+      const float w = weights[i];
+      const float l = static_cast<float>(codes[i]);
+      float rest_lx = sum_lx - w * x[i] * l;
+      float rest_l2 = sum_l2 - w * l * l;
+      if (!(rest_lx > 0 && rest_l2 > 0)) continue;
+      const int moved = limited(x[i] * rest_l2 / rest_lx);
+      if (moved == static_cast<int>(codes[i])) continue;
+      const float m = static_cast<float>(moved);
+      rest_lx = rest_lx + w * x[i] * m;
+      rest_l2 = rest_l2 + w * m * m;
+      if (rest_lx * rest_lx * sum_l2 > sum_lx * sum_lx * rest_l2) {
+        codes[i] = static_cast<std::uint8_t>(moved);
+        sum_lx = rest_lx;
+        sum_l2 = rest_l2;
+        changed = true;
+      }
+    }
+    if (!changed) break;
+  }
+  return sum_l2 > 0 ? sum_lx / sum_l2 : 0.0F;
+}
+
+}  // namespace quantize::search

@@ -1,0 +1,100 @@
+// Every encoder and decoder against the official library, byte for byte.
+#include "support/oracle.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "quantize/quantizer.hpp"
+
+#include "support/process.hpp"
+#include "support/quantize_rows.hpp"
+#include "support/random.hpp"
+
+namespace quantize::test {
+namespace {
+
+class OracleTest : public testing::TestWithParam<DType> {
+ protected:
+  void SetUp() override { QUANTIZE_REQUIRE_ORACLE(Oracle::kName); }
+};
+
+std::vector<DType> encoded_types() {
+  std::vector<DType> types;
+  for (const Quantizer& q : quantizers()) {
+    if (q.encode) types.push_back(q.type);
+  }
+  return types;
+}
+
+// All kinds of rows, at short and long row lengths; 10 million values over all types and modes.
+TEST_P(OracleTest, EncodesTheSameBytes) {
+  const Quantizer& quantizer = *find_quantizer(GetParam());
+  const std::uint64_t block = info(quantizer.type).block_values;
+  std::uint64_t compared = 0;
+  for (const std::uint64_t wanted : {32U, 96U, 256U, 288U, 512U, 1024U, 4096U}) {
+    const std::uint64_t columns = wanted / block * block;
+    if (columns == 0) continue;
+    for (int kind = 0; kind < static_cast<int>(RowKind::count); ++kind) {
+      Random random(static_cast<std::uint64_t>(kind) * 1000 + wanted);
+      const int repeats = kind <= static_cast<int>(RowKind::coarse_grid) ? 25 : 8;
+      std::vector<float> row(columns);
+      std::vector<float> values;
+      for (int r = 0; r < repeats; ++r) {
+        fill_row(static_cast<RowKind>(kind), random, row);
+        values.insert(values.end(), row.begin(), row.end());
+      }
+      for (const bool weighted : {false, true}) {
+        if (weighted && quantizer.importance == ImportanceUse::unused) continue;
+        const std::vector<float> importance = importance_row(random, columns);
+        const float* weights = weighted ? importance.data() : nullptr;
+        const auto expected = Oracle::instance().encode(quantizer.type, values, columns, weights);
+        const auto actual = encode_rows(quantizer, values, columns, weights);
+        ASSERT_EQ(first_difference(expected, actual), -1)
+            << info(quantizer.type).name << ", columns " << columns << ", row kind " << kind
+            << ", weighted " << weighted << ", block "
+            << first_difference(expected, actual) / info(quantizer.type).block_bytes;
+        compared += values.size();
+      }
+    }
+  }
+  EXPECT_GT(compared, 1000000U);
+}
+
+TEST_P(OracleTest, DecodesTheSameValues) {
+  const Quantizer& quantizer = *find_quantizer(GetParam());
+  if (info(quantizer.type).codec != Codec::scheme) return;
+  Random random(7);
+  const TypeInfo& type = info(quantizer.type);
+  std::vector<std::byte> blocks(std::size_t{2000} * type.block_bytes);
+  for (std::byte& b : blocks) b = static_cast<std::byte>(random.next());
+  const std::uint64_t values = std::uint64_t{2000} * type.block_values;
+  const std::vector<float> expected = Oracle::instance().decode(type.type, blocks, values);
+  std::vector<float> actual(values);
+  quantizer.decode(blocks.data(), values, actual.data());
+  for (std::uint64_t i = 0; i < values; ++i) {
+    if (expected[i] != expected[i] && actual[i] != actual[i])
+      continue;  // NaN payloads are not specified
+    ASSERT_EQ(std::memcmp(&expected[i], &actual[i], sizeof(float)), 0) << "value " << i;
+  }
+}
+
+TEST_P(OracleTest, ComparisonSeesOneFlippedBit) {
+  const Quantizer& quantizer = *find_quantizer(GetParam());
+  Random random(3);
+  std::vector<float> values(4096);
+  fill_row(RowKind::normal, random, values);
+  const auto expected = Oracle::instance().encode(quantizer.type, values, 4096, nullptr);
+  auto actual = encode_rows(quantizer, values, 4096, nullptr);
+  actual[actual.size() / 2] ^= std::byte{16};
+  EXPECT_EQ(first_difference(expected, actual), static_cast<std::ptrdiff_t>(actual.size() / 2));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, OracleTest, testing::ValuesIn(encoded_types()),
+                         [](const auto& case_info) {
+                           return std::string(::quantize::info(case_info.param).name);
+                         });
+
+}  // namespace
+}  // namespace quantize::test

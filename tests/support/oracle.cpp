@@ -1,0 +1,120 @@
+#include "support/oracle.hpp"
+
+#include <filesystem>
+#include <stdexcept>
+
+#include <dlfcn.h>
+
+#include "support/process.hpp"
+
+namespace quantize::test {
+namespace {
+
+// Layouts of the library's C interface.
+struct InitParams {
+  std::size_t memory_size;
+  void* memory;
+  bool no_alloc;
+};
+struct ImportanceItem {
+  const char* name;
+  const float* data;
+  std::size_t size;
+};
+struct TensorTypeItem {
+  const char* pattern;
+  std::int32_t type;
+};
+struct QuantizeParams {
+  std::int32_t threads, file_type, output_tensor_type, token_embedding_type;
+  bool allow_requantize, quantize_output_tensor, only_copy, pure, keep_split, dry_run;
+  const ImportanceItem* importance;
+  const void* overrides;
+  const TensorTypeItem* tensor_types;
+  const std::int32_t* prune_layers;
+  std::size_t max_buffer_size;
+};
+
+void* load(const std::string& name) {
+  const auto folder = std::filesystem::path(oracle_path(Oracle::kName)).parent_path();
+  void* library = dlopen((folder / name).c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (!library) throw std::runtime_error(dlerror());
+  return library;
+}
+
+template <class Function>
+Function* symbol(void* library, const std::string& name) {
+  void* address = dlsym(library, name.c_str());
+  if (!address) throw std::runtime_error("no symbol " + name);
+  return reinterpret_cast<Function*>(address);
+}
+
+void ignore_log(int, const char*, void*) {}
+
+}  // namespace
+
+const Oracle& Oracle::instance() {
+  static const Oracle oracle;
+  return oracle;
+}
+
+Oracle::Oracle() : base_(load("libggml-base.so")) {
+  load("libggml.v0.5.0.so");
+  llama_ = load("libllama.v0.5.0.so");
+  symbol<void*(InitParams)>(base_, "ggml_init")({1024 * 1024, nullptr, false});
+  symbol<void(void (*)(int, const char*, void*), void*)>(llama_, "llama_log_set")(ignore_log,
+                                                                                  nullptr);
+  symbol<void()>(llama_, "llama_backend_init")();
+}
+
+std::vector<std::byte> Oracle::encode(DType type, std::span<const float> values,
+                                      std::uint64_t row_values, const float* importance) const {
+  const int id = info(type).gguf_id;
+  symbol<void(int)>(base_, "ggml_quantize_init")(id);
+  std::vector<std::byte> blocks(stored_bytes(type, values.size()));
+  const auto chunk = symbol<std::size_t(int, const float*, void*, std::int64_t, std::int64_t,
+                                        std::int64_t, const float*)>(base_, "ggml_quantize_chunk");
+  chunk(id, values.data(), blocks.data(), 0, static_cast<std::int64_t>(values.size() / row_values),
+        static_cast<std::int64_t>(row_values), importance);
+  return blocks;
+}
+
+std::vector<float> Oracle::decode(DType type, std::span<const std::byte> blocks,
+                                  std::uint64_t values) const {
+  std::vector<float> out(values);
+  symbol<void(const void*, float*, std::int64_t)>(
+      base_, "dequantize_row_" + std::string(info(type).name))(blocks.data(), out.data(),
+                                                               static_cast<std::int64_t>(values));
+  return out;
+}
+
+std::uint32_t Oracle::quantize_file(const std::string& in, const std::string& out,
+                                    const QuantizeOptions& options) const {
+  auto params = symbol<QuantizeParams()>(llama_, "llama_model_quantize_default_params")();
+  params.threads = options.threads;
+  params.file_type = options.file_type;
+  params.output_tensor_type = options.output_tensor_type;
+  params.token_embedding_type = options.token_embedding_type;
+  params.allow_requantize = options.allow_requantize;
+  params.quantize_output_tensor = options.quantize_output_tensor;
+  params.only_copy = options.only_copy;
+  params.pure = options.pure;
+  params.keep_split = options.keep_split;
+  std::vector<ImportanceItem> importance;
+  for (const auto& [name, weights] : options.importance) {
+    importance.push_back({name.c_str(), weights.data(), weights.size()});
+  }
+  importance.push_back({});
+  if (importance.size() > 1) params.importance = importance.data();
+  std::vector<TensorTypeItem> types;
+  for (const auto& [pattern, type] : options.tensor_types) types.push_back({pattern.c_str(), type});
+  types.push_back({});
+  if (types.size() > 1) params.tensor_types = types.data();
+  std::vector<std::int32_t> layers = options.prune_layers;
+  layers.push_back(-1);
+  if (layers.size() > 1) params.prune_layers = layers.data();
+  return symbol<std::uint32_t(const char*, const char*, const QuantizeParams*)>(
+      llama_, "llama_model_quantize")(in.c_str(), out.c_str(), &params);
+}
+
+}  // namespace quantize::test
