@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,11 +69,20 @@ struct Report {
 // Starts a report from a plan (sizes, types, rules, substitutions); run() fills in the errors.
 Report make_report(const Model& model, const Plan& plan);
 
-std::span<const std::string_view> report_formats() noexcept;  // "text", "json", "csv", "md"
-// USE04 for an unknown format. All input-derived text is escaped for that format.
-void write_report(const Report& report, std::string_view format, std::ostream& out);
+// What became of one input: its outputs, or why there are none.
+struct InputReport {
+  std::string path;
+  std::vector<Report> outputs;
+  std::vector<Warnings::Entry> warnings;
+  std::optional<Problem> error;
+};
 
-// The same in one JSON document for batches: {"schema": ..., "inputs": [...]}.
-void write_reports_json(std::span<const Report> reports, std::ostream& out);
+std::span<const std::string_view> report_formats() noexcept;  // "txt", "json", "csv", "md"
+// The format that a file's suffix names: "a/b.json" gives "json". USE04 if none does.
+std::string_view report_format_of(const std::string& path);
+
+// One document for all inputs. USE04 for an unknown format. All text that came from an input is
+// escaped for that format.
+void write_reports(std::span<const InputReport> inputs, std::string_view format, std::ostream& out);
 
 }  // namespace quantize

@@ -1,0 +1,70 @@
+// A report before the run: everything that the plan already knows.
+#include <algorithm>
+
+#include "quantize/report.hpp"
+
+namespace quantize {
+namespace {
+
+std::uint64_t source_bytes_of(const Model& model, const ModelTensor& tensor) {
+  std::uint64_t bytes = 0;
+  for (const std::size_t index : tensor.source_tensors) {
+    bytes += model.source->tensors()[index].bytes;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Report make_report(const Model& model, const Plan& plan) {
+  Report report;
+  report.model = model.name;
+  report.architecture = model.architecture;
+  report.source_format = model.source->format();
+  report.target = plan.target.label;
+  report.values = plan.values;
+  for (const SourceFile& file : model.source->files()) report.source_bytes += file.bytes;
+
+  for (const PlannedFile& file : plan.files) {
+    report.output_bytes += file.bytes();
+    report.header_bytes += file.header_bytes;
+    std::uint64_t file_tensor_bytes = 0;
+    for (const PlannedTensor& planned : file.tensors) {
+      file_tensor_bytes += planned.bytes;
+      TensorReport tensor;
+      tensor.name = planned.name;
+      tensor.shape = planned.shape;
+      tensor.source_type = planned.source_type;
+      tensor.type = planned.type;
+      tensor.bytes_before = source_bytes_of(model, model.tensors[planned.model_tensor]);
+      tensor.bytes_after = planned.bytes;
+      tensor.copied = planned.copied;
+      tensor.importance = planned.importance != nullptr;
+      tensor.rule = planned.rule;
+      tensor.wanted = planned.wanted;
+      tensor.substitution = planned.substitution;
+      report.tensors.push_back(std::move(tensor));
+    }
+    report.tensor_bytes += file_tensor_bytes;
+    report.padding_bytes += file.data_bytes - file_tensor_bytes;
+  }
+
+  if (model.kind == ModelKind::tensors_only) {
+    report.notes.emplace_back("tensors only: names kept, no model configuration was converted");
+  }
+  if (!model.ignored.empty()) {
+    report.notes.push_back(std::to_string(model.ignored.size()) +
+                           " source tensors are not in the output, by rule or request");
+  }
+  const auto requantized = static_cast<std::size_t>(std::count_if(
+      report.tensors.begin(), report.tensors.end(),
+      [](const TensorReport& t) { return !t.copied && is_quantized(t.source_type); }));
+  if (requantized != 0) {
+    report.notes.push_back(
+        std::to_string(requantized) +
+        " tensors were quantized before: the errors are those of this step only");
+  }
+  return report;
+}
+
+}  // namespace quantize

@@ -1,0 +1,36 @@
+// What all report formats tell about one output beyond its list of tensors, worked out once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "quantize/report.hpp"
+
+namespace quantize::report {
+
+struct TypeShare {
+  DType type{};
+  std::uint64_t tensors = 0, values = 0, bytes = 0;
+};
+
+// Tensors that got another type than wanted, for one reason.
+struct Substitution {
+  DType wanted{}, type{};
+  std::string reason;
+  std::uint64_t tensors = 0, values = 0;
+  std::string first;  // a tensor's name
+};
+
+struct Summary {
+  ErrorStats error;                                        // over all encoded tensors
+  double ratio = 0;                                        // source bytes over output bytes
+  double bits_per_weight = 0, source_bits_per_weight = 0;  // of the tensors, no header or padding
+  std::vector<TypeShare> types;                            // largest first
+  std::vector<Substitution> substitutions;                 // in order of first occurrence
+  std::vector<const TensorReport*> worst;                  // encoded with loss, lowest SNR first
+};
+
+Summary summarize(const Report& report, std::size_t worst_count);
+
+}  // namespace quantize::report
