@@ -9,6 +9,7 @@
 
 #include "quantize/error.hpp"
 
+#include "core/sha256.hpp"
 #include "formats/gguf/layout.hpp"
 #include "formats/readers.hpp"
 #include "support/gguf_builder.hpp"
@@ -220,6 +221,12 @@ struct Written {
   Metadata metadata;
   std::vector<gguf::TensorEntry> tensors;
   std::uint64_t data_bytes = 0;
+
+  void add(std::string name, DType type, const Shape& shape) {
+    tensors.push_back({std::move(name), shape, type, data_bytes});
+    const std::uint64_t bytes = stored_bytes(type, shape.values());
+    data_bytes += (bytes + gguf::kAlignment - 1) / gguf::kAlignment * gguf::kAlignment;
+  }
 };
 Written every_kind() {
   Written w;
@@ -240,15 +247,10 @@ Written every_kind() {
   w.metadata.append("x.flags", MetaArray(std::vector<bool>{true, false}));
   w.metadata.append("x.floats", MetaArray(std::vector<float>{0.5f, -0.0f}));
   w.metadata.append("x.none", MetaArray(std::vector<std::int32_t>{}));
-  const auto add = [&w](std::string name, DType type, const Shape& shape) {
-    w.tensors.push_back({std::move(name), shape, type, w.data_bytes});
-    const std::uint64_t bytes = stored_bytes(type, shape.values());
-    w.data_bytes += (bytes + gguf::kAlignment - 1) / gguf::kAlignment * gguf::kAlignment;
-  };
-  add("a.weight", DType::q4_k, Shape{3, 256});
-  add("b.weight", DType::f16, Shape{2, 3, 5});
-  add(std::string(gguf::kMaxTensorName, 'n'), DType::f32, Shape{});
-  add("d", DType::bf16, Shape{1});
+  w.add("a.weight", DType::q4_k, Shape{3, 256});
+  w.add("b.weight", DType::f16, Shape{2, 3, 5});
+  w.add(std::string(gguf::kMaxTensorName, 'n'), DType::f32, Shape{});
+  w.add("d", DType::bf16, Shape{1});
   return w;
 }
 
@@ -282,6 +284,30 @@ TEST(GgufWriter, AgreesWithAnIndependentWriter) {
   const std::vector<std::byte> header = gguf::encode_header(w.metadata, w.tensors);
   ASSERT_EQ(header.size(), image.at("data"));
   EXPECT_EQ(std::memcmp(header.data(), image.bytes.data(), header.size()), 0);
+}
+
+// The digest is of the header that the official library (gguf_get_meta_data of its ggml-base,
+// release v0.5.0) makes of the same fields. Its tensors lose their outermost dimensions of 1, and
+// its strings cannot hold a NUL.
+TEST(GgufWriter, TheHeaderEqualsTheOfficialLibrarys) {
+  Written w = every_kind();
+  w.metadata.set("x.text", std::string("ab\xC3\xA9"));
+  w.metadata.erase("x.none");
+  w.tensors.clear();
+  w.data_bytes = 0;
+  const auto add = [&w](std::string name, DType type, const Shape& shape) {
+    w.add(std::move(name), type, gguf::drop_unit_dimensions(shape));
+  };
+  add("a.weight", DType::q4_k, Shape{3, 256});
+  add("b.weight", DType::f16, Shape{2, 3, 5});
+  add(std::string(63, 'n'), DType::f32, Shape{1, 1, 7});
+  add("d", DType::bf16, Shape{1});
+  add("e", DType::q8_0, Shape{1, 2, 64});
+  const std::vector<std::byte> header = gguf::encode_header(w.metadata, w.tensors);
+  std::string bytes(header.size(), '\0');
+  std::memcpy(bytes.data(), header.data(), header.size());
+  EXPECT_EQ(bytes.size(), 736u);
+  EXPECT_EQ(sha256_hex(bytes), "81a3ac3a5e835cd78b4b43b7ed0f02ddd176429388326c1a2bb2cc45982c0b59");
 }
 
 TEST(GgufWriter, UnitDimensionsAreDroppedFromTheOutside) {
