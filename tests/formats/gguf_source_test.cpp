@@ -13,14 +13,14 @@
 #include "formats/gguf/layout.hpp"
 #include "formats/readers.hpp"
 #include "support/gguf_builder.hpp"
-#include "support/scratch.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace quantize {
 namespace {
 
 using testing::GgufBuilder;
 using testing::GgufImage;
-using testing::Scratch;
+using testing::TemporaryDirectory;
 
 constexpr std::uint64_t kMetadata = std::uint64_t{512} << 20;
 
@@ -37,7 +37,7 @@ std::string data_of(const Source& source, std::size_t tensor) {
 }
 
 TEST(GgufSource, ReadsTensorsAndMetadata) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage image = GgufBuilder()
                               .key("general.architecture", std::string("llama"))
                               .key("x.ids", MetaArray(std::vector<std::int32_t>{1, 2, 3}))
@@ -100,7 +100,7 @@ Complaint complaint_of(const std::string& path) {
 }
 
 TEST(GgufSplit, AnyPieceStandsForTheSet) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage first = piece({0, 2, 2, "a"}), second = piece({1, 2, 2, "b"});
   const std::string one = scratch.write("m-00001-of-00002.gguf", first.bytes);
   const std::string two = scratch.write("m-00002-of-00002.gguf", second.bytes);
@@ -119,18 +119,18 @@ TEST(GgufSplit, AnyPieceStandsForTheSet) {
 
 // case-gg-082
 TEST(GgufSplit, AMissingPieceIsNamed) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const std::string one = scratch.write("m-00001-of-00002.gguf", piece({0, 2, 2, "a"}).bytes);
   const Complaint got = complaint_of(one);
   EXPECT_EQ(got.code, "GG27");
   EXPECT_EQ(got.exit, 66);
-  EXPECT_EQ(got.file, scratch.file("m-00002-of-00002.gguf"));
+  EXPECT_EQ(got.file, scratch.path_of("m-00002-of-00002.gguf"));
   EXPECT_EQ(got.offset, std::nullopt);
 }
 
 // case-gg-083a, case-gg-083b
 TEST(GgufSplit, NumbersMustAgreeWithNames) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage wrong = piece({5, 2, 2, "a"});
   const std::string five = scratch.write("x-00001-of-00002.gguf", wrong.bytes);
   Complaint got = complaint_of(five);
@@ -149,7 +149,7 @@ TEST(GgufSplit, NumbersMustAgreeWithNames) {
 
 // case-gg-084a: merged files carry a count of 0.
 TEST(GgufSplit, ACountOfZeroOrOneIsAFileByItself) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   for (const std::uint16_t count : {std::uint16_t{0}, std::uint16_t{1}}) {
     const auto source = open(scratch.write("merged.gguf", piece({0, count, 7, "a"}).bytes));
     EXPECT_EQ(source->tensors().size(), 1u);
@@ -158,7 +158,7 @@ TEST(GgufSplit, ACountOfZeroOrOneIsAFileByItself) {
 
 // case-gg-084b
 TEST(GgufSplit, ACountOf65535WithOneFileMissesAPiece) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage image = piece({0, 65535, 2, "a"});
   const Complaint missing = complaint_of(scratch.write("m-00001-of-65535.gguf", image.bytes));
   EXPECT_EQ(missing.code, "GG27");
@@ -170,7 +170,7 @@ TEST(GgufSplit, ACountOf65535WithOneFileMissesAPiece) {
 
 // case-gg-084c
 TEST(GgufSplit, ATensorInTwoPiecesIsRefused) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage second = piece({1, 2, 2, "a"});
   const std::string one = scratch.write("m-00001-of-00002.gguf", piece({0, 2, 2, "a"}).bytes);
   const std::string two = scratch.write("m-00002-of-00002.gguf", second.bytes);
@@ -181,7 +181,7 @@ TEST(GgufSplit, ATensorInTwoPiecesIsRefused) {
 }
 
 TEST(GgufSplit, CountsOfTheSetMustAgree) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage first = piece({0, 2, 3, "a"});
   const std::string one = scratch.write("m-00001-of-00002.gguf", first.bytes);
   scratch.write("m-00002-of-00002.gguf", piece({1, 2, 3, "b"}).bytes);
@@ -196,7 +196,7 @@ TEST(GgufSplit, CountsOfTheSetMustAgree) {
 }
 
 TEST(GgufSplit, KeysOfTheWrongTypeAreRefused) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const GgufImage image = GgufBuilder()
                               .key("split.no", std::uint16_t{0})
                               .key("split.count", std::uint32_t{2})
@@ -208,7 +208,7 @@ TEST(GgufSplit, KeysOfTheWrongTypeAreRefused) {
 }
 
 TEST(GgufSplit, APieceMustBeGguf) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const std::string one = scratch.write("m-00001-of-00002.gguf", piece({0, 2, 2, "a"}).bytes);
   scratch.write("m-00002-of-00002.gguf", "<!DOCTYPE html><html></html>");
   EXPECT_EQ(complaint_of(one).code, "GG01");
@@ -256,7 +256,7 @@ Written every_kind() {
 
 // Rule U26.
 TEST(GgufWriter, WhatIsWrittenIsReadBackWithoutAWarning) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const Written w = every_kind();
   const std::vector<std::byte> header = gguf::encode_header(w.metadata, w.tensors);
   EXPECT_EQ(header.size(), gguf::header_bytes(w.metadata, w.tensors));

@@ -11,7 +11,7 @@
 #include "quantize/importance.hpp"
 
 #include "support/gguf_builder.hpp"
-#include "support/scratch.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace quantize {
 namespace {
@@ -19,7 +19,7 @@ namespace {
 using testing::GgufBuilder;
 using testing::GgufImage;
 using testing::little_endian;
-using testing::Scratch;
+using testing::TemporaryDirectory;
 
 std::string floats(const std::vector<float>& values) {
   std::string out;
@@ -54,14 +54,14 @@ std::string legacy() {
 }
 
 ImportanceData load(const std::string& bytes) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   Warnings strict;
   strict.make_all_fatal();
   return load_importance(scratch.write("imatrix", bytes), strict);
 }
 
 TEST(Importance, GgufFormIsNormalisedByItsCounts) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   Warnings warnings;
   const std::string path = scratch.write("imatrix.gguf", sound().bytes);
   const ImportanceData data = load_importance(path, warnings);
