@@ -1,0 +1,61 @@
+// A model's config.json as the reference sees it: one flat object in which the fields of
+// text_config come after (and win over) the outer ones and the model class's defaults fill in what
+// is missing. Every number is read with its range, and complaints name the byte in the file.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "arch/family.hpp"
+#include "core/directory.hpp"
+#include "core/json.hpp"
+
+namespace quantize {
+
+class Configuration {
+ public:
+  // CF01 if there is no config.json; JS*; CF02 if it names no architecture.
+  Configuration(const Directory& directory, Warnings& warnings);
+
+  const std::string& file() const noexcept { return file_; }
+  std::string_view model() const noexcept { return model_; }  // architectures[0]
+  // CF06: no family knows model(). `known` lists those that could.
+  [[noreturn]] void refuse_model(std::string known) const;
+  // Adds the defaults of the family for this model_type.
+  void inject(const Family& family);
+
+  Json root() const noexcept { return flat_->root(); }
+  Json raw() const noexcept { return raw_->root(); }  // config.json as it is
+
+  // The first of `keys` that is present; nothing if that one is null, or none is.
+  std::optional<Json> find(std::initializer_list<std::string_view> keys) const;
+  std::optional<Json> find(std::string_view key) const { return find({key}); }
+
+  // CF03 for another kind, JS05 for numbers that do not fit, CF04 outside the range.
+  std::uint64_t unsigned_of(const Json& value, ValueRange range) const;
+  double real_of(const Json& value, ValueRange range) const;
+
+  // An expression: alternatives "a|b|c", each a chain "x/y*z" of fields, from left to right. The
+  // first alternative whose fields are all present counts. CF05 for an inexact division, CF04 for
+  // a product above 2^40.
+  std::optional<std::uint64_t> evaluate(std::string_view expression) const;
+
+  // Where a value stands in config.json; nothing for an injected default.
+  std::optional<std::uint64_t> offset_of(const Json& value) const;
+  [[noreturn]] void refuse(ErrorCode code, const Json& value, std::string text,
+                           std::string allowed = {}) const;
+
+ private:
+  void assemble(const std::string& defaults);
+
+  std::string file_, text_, model_;
+  std::unique_ptr<JsonDocument> raw_, flat_;
+  // The flat text is text_[0, outer_end_) "," text_[inner_start_, inner_end_) "," defaults "}".
+  std::uint64_t outer_end_ = 0, inner_start_ = 0, inner_end_ = 0;
+};
+
+}  // namespace quantize
