@@ -79,14 +79,27 @@ std::optional<std::uint64_t> first_nonfinite(const std::byte* in, std::uint64_t 
   return std::nullopt;
 }
 
+// For types that need their conversion to tell: f64 may narrow to infinity.
+template <class T, void (*kDecode)(const std::byte*, std::uint64_t, float*) noexcept>
+std::optional<std::uint64_t> first_decoded_nonfinite(const std::byte* in,
+                                                     std::uint64_t values) noexcept {
+  for (std::uint64_t i = 0; i < values; ++i) {
+    float value = 0;
+    kDecode(in + i * sizeof(T), 1, &value);
+    if (!std::isfinite(value)) return i;
+  }
+  return std::nullopt;
+}
+
 std::optional<std::uint64_t> all_valid(const std::byte*, std::uint64_t) noexcept {
   return std::nullopt;
 }
 
 using enum ImportanceUse;
 constexpr Quantizer decoder(DType type,
-                            void (*decode)(const std::byte*, std::uint64_t, float*) noexcept) {
-  return {type, unused, nullptr, nullptr, nullptr, decode, all_valid};
+                            void (*decode)(const std::byte*, std::uint64_t, float*) noexcept,
+                            decltype(Quantizer::first_invalid) first_invalid = all_valid) {
+  return {type, unused, nullptr, nullptr, nullptr, decode, first_invalid};
 }
 
 constexpr Quantizer kPlain[] = {
@@ -96,7 +109,8 @@ constexpr Quantizer kPlain[] = {
      first_nonfinite<std::uint16_t, 0x7C00>},
     {DType::bf16, unused, nullptr, nullptr, encode_16<float_to_bfloat16>, decode_bf16,
      first_nonfinite<std::uint16_t, 0x7F80>},
-    decoder(DType::f64, decode_number<double>),
+    decoder(DType::f64, decode_number<double>,
+            first_decoded_nonfinite<double, decode_number<double>>),
     decoder(DType::i8, decode_number<std::int8_t>),
     decoder(DType::i16, decode_number<std::int16_t>),
     decoder(DType::i32, decode_number<std::int32_t>),
@@ -106,8 +120,8 @@ constexpr Quantizer kPlain[] = {
     decoder(DType::u16, decode_number<std::uint16_t>),
     decoder(DType::u32, decode_number<std::uint32_t>),
     decoder(DType::u64, decode_number<std::uint64_t>),
-    decoder(DType::f8_e4m3, decode_e4m3),
-    decoder(DType::f8_e5m2, decode_e5m2),
+    decoder(DType::f8_e4m3, decode_e4m3, first_decoded_nonfinite<std::uint8_t, decode_e4m3>),
+    decoder(DType::f8_e5m2, decode_e5m2, first_decoded_nonfinite<std::uint8_t, decode_e5m2>),
 };
 
 }  // namespace

@@ -33,7 +33,7 @@ TEST_P(OracleTest, EncodesTheSameBytes) {
   const Quantizer& quantizer = *find_quantizer(GetParam());
   const std::uint64_t block = info(quantizer.type).block_values;
   std::uint64_t compared = 0;
-  for (const std::uint64_t wanted : {32U, 96U, 256U, 288U, 512U, 1024U, 4096U}) {
+  for (const std::uint64_t wanted : {32U, 64U, 96U, 128U, 160U, 256U, 288U, 512U, 1024U, 4096U}) {
     const std::uint64_t columns = wanted / block * block;
     if (columns == 0) continue;
     for (int kind = 0; kind < static_cast<int>(RowKind::count); ++kind) {

@@ -69,14 +69,19 @@ Oracle::Oracle() : base_(load("libggml-base.so")) {
 
 std::vector<std::byte> Oracle::encode(DType type, std::span<const float> values,
                                       std::uint64_t row_values, const float* importance) const {
+  std::vector<std::byte> blocks(stored_bytes(type, values.size()));
+  encode_into(type, values, row_values, importance, blocks.data());
+  return blocks;
+}
+
+void Oracle::encode_into(DType type, std::span<const float> values, std::uint64_t row_values,
+                         const float* importance, std::byte* blocks) const {
   const int id = info(type).gguf_id;
   symbol<void(int)>(base_, "ggml_quantize_init")(id);
-  std::vector<std::byte> blocks(stored_bytes(type, values.size()));
   const auto chunk = symbol<std::size_t(int, const float*, void*, std::int64_t, std::int64_t,
                                         std::int64_t, const float*)>(base_, "ggml_quantize_chunk");
-  chunk(id, values.data(), blocks.data(), 0, static_cast<std::int64_t>(values.size() / row_values),
+  chunk(id, values.data(), blocks, 0, static_cast<std::int64_t>(values.size() / row_values),
         static_cast<std::int64_t>(row_values), importance);
-  return blocks;
 }
 
 std::vector<float> Oracle::decode(DType type, std::span<const std::byte> blocks,

@@ -21,6 +21,9 @@ class Oracle {
   // `importance` null or row_values weights.
   std::vector<std::byte> encode(DType type, std::span<const float> values, std::uint64_t row_values,
                                 const float* importance) const;
+  // The same into a buffer of the caller's, for benchmarks.
+  void encode_into(DType type, std::span<const float> values, std::uint64_t row_values,
+                   const float* importance, std::byte* blocks) const;
   std::vector<float> decode(DType type, std::span<const std::byte> blocks,
                             std::uint64_t values) const;
 

@@ -65,6 +65,12 @@ void fill_row(RowKind kind, Random& random, std::vector<float>& row) {
         out = std::bit_cast<float>(0x3F800000U - static_cast<std::uint32_t>(random.below(12))) *
               (random.below(2) ? 1.0F : -0.5F);
         break;
+      case RowKind::outliers:
+        out = random.below(64) ? x : x * 1000.0F;
+        break;
+      case RowKind::overflowing_half:
+        out = x * 3e7F;
+        break;
       case RowKind::count:
         break;
     }

@@ -52,6 +52,8 @@ enum class RowKind : int {
   alternating_peak,
   mixed_magnitude,
   below_power,
+  outliers,
+  overflowing_half,
   count
 };
 void fill_row(RowKind kind, Random& random, std::vector<float>& row);
