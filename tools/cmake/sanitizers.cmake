@@ -3,3 +3,7 @@ if(QUANTIZE_SANITIZE)
   add_compile_options(-fsanitize=${QUANTIZE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${QUANTIZE_SANITIZE})
 endif()
+# Coverage feedback for fuzz targets, in all code they call.
+if(QUANTIZE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
