@@ -24,6 +24,8 @@ struct RunOptions {
   std::uint64_t max_memory = 0;  // 0: 160 MiB plus 48 MiB per output after the first
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler: run() throws Stopped
   std::function<void(const Progress&)> on_progress;  // called from the calling thread
+  // Called when all outputs are complete and none is published; if it throws, none will be.
+  std::function<void(std::span<const Report>)> before_publish;
 };
 
 // Thrown when RunOptions::stop was set; not an Error.

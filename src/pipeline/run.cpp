@@ -174,14 +174,15 @@ class Run {
     model_.source->check_unchanged();
     std::vector<Report> reports = make_reports();
     for (const Output& output : outputs_) output.sink->finish();
-    check_stop();
-    for (const Output& output : outputs_) output.sink->publish();
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       const std::vector<std::string> paths = outputs_[o].sink->paths();
       for (std::size_t f = 0; f < paths.size(); ++f) {
         reports[o].files.push_back({paths[f], outputs_[o].plan->files[f].bytes()});
       }
     }
+    check_stop();
+    if (options_.before_publish) options_.before_publish(reports);
+    for (const Output& output : outputs_) output.sink->publish();
     return reports;
   }
 

@@ -20,32 +20,14 @@
 //              "max_abs_error", "nonfinite", "saturated" }
 //
 // Output is ASCII. A string that is not UTF-8 becomes { "hex": "..." }.
-#include <cmath>
 #include <ostream>
 
-#include <nlohmann/json.hpp>
-
-#include "core/utf8.hpp"
+#include "report/json_values.hpp"
 #include "report/summary.hpp"
 #include "report/writers.hpp"
 
 namespace quantize::report {
 namespace {
-
-using Object = nlohmann::ordered_json;
-
-Object string(std::string_view text) {
-  if (utf8::is_valid(text)) return std::string(text);
-  std::string hex;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15u];
-  }
-  return Object{{"hex", hex}};
-}
-
-Object number(double value) { return std::isfinite(value) ? Object(value) : Object(nullptr); }
 
 Object problem_object(const Problem& problem) {
   return Object{{"code", code_name(problem.code)},
@@ -89,21 +71,6 @@ Object output_object(const Report& report) {
   for (const FileReport& file : report.files) {
     files.push_back({{"path", string(file.path)}, {"bytes", file.bytes}});
   }
-  Object types = Object::array();
-  for (const TypeShare& share : summary.types) {
-    types.push_back({{"type", info(share.type).name},
-                     {"tensors", share.tensors},
-                     {"values", share.values},
-                     {"bytes", share.bytes}});
-  }
-  Object substitutions = Object::array();
-  for (const Substitution& s : summary.substitutions) {
-    substitutions.push_back({{"wanted", info(s.wanted).name},
-                             {"type", info(s.type).name},
-                             {"reason", string(s.reason)},
-                             {"tensors", s.tensors},
-                             {"values", s.values}});
-  }
   Object tensors = Object::array();
   for (const TensorReport& tensor : report.tensors) tensors.push_back(tensor_object(tensor));
   Object notes = Object::array();
@@ -124,8 +91,8 @@ Object output_object(const Report& report) {
                 {"bits_per_weight", number(summary.bits_per_weight)},
                 {"source_bits_per_weight", number(summary.source_bits_per_weight)},
                 {"error", error_object(summary.error)},
-                {"types", std::move(types)},
-                {"substitutions", std::move(substitutions)},
+                {"types", types_array(summary)},
+                {"substitutions", substitutions_array(summary)},
                 {"tensors", std::move(tensors)},
                 {"notes", std::move(notes)}};
 }

@@ -12,7 +12,8 @@ std::string number(double value, std::chars_format format, int digits) {
   if (std::isnan(value)) return "-";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   std::array<char, 400> buffer{};  // 309 digits before the point at most
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format, digits);
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format, digits);
   return {buffer.data(), end.ptr};
 }
 
@@ -41,6 +42,11 @@ std::string megabytes(std::uint64_t bytes) {
     ++unit;
   }
   return fixed(value, unit == 0 ? 0 : 2) + ' ' + std::string(kUnits[unit]);
+}
+
+std::string percent(std::uint64_t part, std::uint64_t whole) {
+  if (whole == 0) return "-";
+  return fixed(100 * static_cast<double>(part) / static_cast<double>(whole), 1) + " %";
 }
 
 }  // namespace quantize::report

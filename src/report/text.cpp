@@ -3,13 +3,13 @@
 // Every line begins with a label or blanks of ours, and every string that came from an input is
 // escaped, so nothing in a file can move the cursor or look like a line of its own.
 #include <algorithm>
-#include <array>
 #include <ostream>
 
 #include "quantize/escape.hpp"
 
 #include "report/numbers.hpp"
 #include "report/summary.hpp"
+#include "report/table.hpp"
 #include "report/writers.hpp"
 
 namespace quantize::report {
@@ -17,38 +17,6 @@ namespace {
 
 constexpr std::size_t kWorst = 5;
 constexpr std::size_t kNameWidth = 200;
-
-// Rows of cells; the first column is left-aligned, the others are right-aligned.
-class Table {
- public:
-  void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  void print(std::ostream& out) const {
-    std::vector<std::size_t> widths;
-    for (const auto& cells : rows_) {
-      widths.resize(std::max(widths.size(), cells.size()));
-      for (std::size_t i = 0; i < cells.size(); ++i) {
-        widths[i] = std::max(widths[i], cells[i].size());
-      }
-    }
-    for (const auto& cells : rows_) {
-      std::string line = "  ";
-      for (std::size_t i = 0; i < cells.size(); ++i) {
-        const std::string blanks(widths[i] - cells[i].size(), ' ');
-        line += i == 0 ? cells[i] + blanks : "  " + blanks + cells[i];
-      }
-      line.resize(line.find_last_not_of(' ') + 1);
-      out << line << '\n';
-    }
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
-
-std::string percent(std::uint64_t part, std::uint64_t whole) {
-  if (whole == 0) return "-";
-  return fixed(100 * static_cast<double>(part) / static_cast<double>(whole), 1) + " %";
-}
 
 std::vector<std::string> error_row(std::string label, const ErrorStats& error) {
   return {std::move(label), general(error.relative_rmse(), 4), fixed(error.snr_db(), 2),

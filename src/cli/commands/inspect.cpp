@@ -1,0 +1,29 @@
+// quantize inspect: header, metadata and tensors of any input.
+#include <sstream>
+
+#include "commands.hpp"
+#include "process.hpp"
+#include "progress.hpp"
+
+namespace quantize::cli {
+
+int inspect(const Request& request) {
+  Failures failures;
+  for (const std::string& input : request.inputs) {
+    try {
+      Warnings warnings;
+      apply_strict(request, warnings);
+      const auto source = open_source(input, request.open, warnings);
+      log_warnings(warnings);
+      std::ostringstream out;
+      write_inspection(*source, {request.json, request.full}, out);
+      if (!request.quiet) print(out.str());
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::OUT11) throw;
+      failures.add(error);
+    }
+  }
+  return failures.status();
+}
+
+}  // namespace quantize::cli

@@ -1,0 +1,59 @@
+// quantize plan: what the outputs would be, to the byte, from headers alone.
+#include <sstream>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "commands.hpp"
+#include "process.hpp"
+#include "progress.hpp"
+#include "quantize/plan_text.hpp"
+
+namespace quantize::cli {
+namespace {
+
+// What was asked for, or every preset that the model can be made into.
+std::vector<Plan> make_plans(const Request& request, const Model& model,
+                             const std::shared_ptr<const ImportanceData>& importance,
+                             Warnings& warnings) {
+  std::vector<Plan> plans;
+  for (const Target& target : request.targets) {
+    plans.push_back(make_plan(model, recipe_for(request, target, importance), warnings, false));
+  }
+  if (!request.targets.empty()) return plans;
+  for (const Preset& preset : presets()) {
+    const Target target = find_target(preset.name);
+    Warnings unused;  // of thirty plans, the warnings would be the same thirty times
+    plans.push_back(make_plan(model, recipe_for(request, target, importance), unused, false));
+  }
+  return plans;
+}
+
+}  // namespace
+
+int plan(const Request& request) {
+  const auto importance = load_importance_option(request);
+  Failures failures;
+  for (const std::string& input : request.inputs) {
+    try {
+      Warnings warnings;
+      apply_strict(request, warnings);
+      const Model model = open_model(input, request.open, warnings);
+      const std::vector<Plan> plans = make_plans(request, model, importance, warnings);
+      log_warnings(warnings);
+      if (request.quiet) continue;
+      std::ostringstream text;
+      if (request.explain) {
+        for (const Plan& made : plans) text << explanation(request, made);
+      } else {
+        write_plan(model, plans, {request.json, request.tensors}, text);
+      }
+      print(text.str());
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::OUT11) throw;
+      failures.add(error);
+    }
+  }
+  return failures.status();
+}
+
+}  // namespace quantize::cli

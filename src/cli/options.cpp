@@ -1,0 +1,241 @@
+#include "options.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <CLI/CLI.hpp>
+
+namespace quantize::cli {
+namespace {
+
+enum class Kind : std::uint8_t {
+  flag,      // no value; counted
+  once,      // one value; the same one again is accepted
+  many,      // one value each time
+  optional,  // --x or --x=VALUE
+};
+
+constexpr unsigned kConvert = 1, kPlan = 2, kInspect = 4, kTypes = 8;
+constexpr unsigned kModel = kConvert | kPlan, kAll = kConvert | kPlan | kInspect | kTypes;
+
+struct OptionRow {
+  const char* names;
+  const char* value;  // placeholder in the help
+  Kind kind;
+  unsigned commands;
+  const char* group;
+  const char* help;
+};
+
+// Every option of every command: parser and help follow from this table.
+constexpr OptionRow kOptions[] = {
+    {"-t,--to", "T[,T2]", Kind::many, kModel, "Target",
+     "preset, type or friendly name (see `quantize types`)"},
+    {"--tensor-type", "PATTERN=TYPE", Kind::many, kModel, "Types",
+     "type of the tensors whose name matches; first match wins"},
+    {"--recipe,--tensor-type-file", "FILE", Kind::once, kModel, "Types",
+     "many PATTERN=TYPE, one a line; # begins a comment"},
+    {"--explain", "TENSOR", Kind::once, kModel, "Types",
+     "say which rule chose this tensor's type, and write nothing"},
+    {"--output-tensor-type", "TYPE", Kind::once, kModel, "Types", "type of output.weight"},
+    {"--token-embedding-type", "TYPE", Kind::once, kModel, "Types", "type of token_embd.weight"},
+    {"--leave-output-tensor", "", Kind::flag, kModel, "Types", "do not quantize output.weight"},
+    {"--pure", "", Kind::flag, kModel, "Types", "no mixture: the target's own type everywhere"},
+    {"--allow-requantize", "", Kind::flag, kModel, "Types",
+     "accept tensors that are quantized already"},
+    {"--allow-unmatched", "", Kind::flag, kModel, "Types",
+     "a pattern that matches nothing is no error"},
+    {"--imatrix", "FILE", Kind::once, kModel, "Importance", "importance data, .gguf or .dat"},
+    {"--imatrix-name", "TEXT", Kind::once, kModel, "Importance",
+     "what the output says about its origin"},
+    {"--include-weights", "TEXT", Kind::many, kModel, "Importance",
+     "use it for tensors whose name contains TEXT only"},
+    {"--exclude-weights", "TEXT", Kind::many, kModel, "Importance", "do not use it for these"},
+    {"--outtype", "TYPE", Kind::once, kModel, "Conversion",
+     "auto, f32, f16, bf16: round weights to this first"},
+    {"--model-name", "TEXT", Kind::once, kModel, "Conversion", "general.name"},
+    {"--arch", "NAME", Kind::once, kModel, "Conversion",
+     "general.architecture of a tensors-only output"},
+    {"--pre", "NAME", Kind::once, kModel, "Conversion", "pre-tokenizer name"},
+    {"--family", "FILE", Kind::once, kModel, "Conversion", "description of a model family"},
+    {"--tensors-only", "", Kind::flag, kModel, "Conversion",
+     "keep names, convert no configuration"},
+    {"--ignore-unmapped", "GLOB", Kind::many, kModel, "Conversion",
+     "drop these tensors if the family does not know them"},
+    {"--override-kv", "KEY=TYPE:VALUE", Kind::many, kModel, "Conversion",
+     "set metadata; int, float, bool or str"},
+    {"--prune-layers", "N[,N2]", Kind::many, kModel, "Conversion", "leave these layers out"},
+    {"--nonfinite", "WHAT", Kind::once, kModel, "Conversion",
+     "error, keep, zero: NaN and infinities"},
+    {"--reference-quirks", "", Kind::flag, kModel, "Conversion",
+     "llama.cpp's bytes even where they are faulty"},
+    {"--no-follow", "", Kind::flag, kModel | kInspect, "Conversion",
+     "do not follow symbolic links to inputs"},
+    {"-o,--output", "PATH", Kind::once, kModel, "Output", "the output; - is standard output"},
+    {"--out-dir", "DIR", Kind::once, kModel, "Output", "where outputs go"},
+    {"--name", "TEMPLATE", Kind::once, kModel, "Output",
+     "file name with {name}, {type}, {TYPE}; default {name}-{TYPE}.gguf"},
+    {"-f,--force", "", Kind::flag, kConvert, "Output", "replace existing outputs"},
+    {"--if-exists", "WHAT", Kind::once, kConvert, "Output", "fail, skip, replace"},
+    {"--split-max-size", "SIZE", Kind::once, kModel, "Output", "write pieces of at most this size"},
+    {"--split-max-tensors", "N", Kind::once, kModel, "Output",
+     "write pieces of at most so many tensors"},
+    {"--keep-split", "", Kind::flag, kModel, "Output", "as many pieces as the input has"},
+    {"--verify", "", Kind::flag, kConvert, "Output",
+     "read every output back before it gets its name"},
+    {"--dry-run", "", Kind::flag, kConvert, "Output", "plan only, write nothing"},
+    {"--fail-fast", "", Kind::flag, kConvert, "Output", "stop at the first input that fails"},
+    {"--tensors", "", Kind::flag, kModel, "Report", "list every tensor of a plan"},
+    {"--full", "", Kind::flag, kInspect, "Report", "long values in full"},
+    {"--report", "FILE", Kind::many, kConvert, "Report", "write the report: .txt .json .csv .md"},
+    {"--json", "", Kind::flag, kModel | kInspect, "Report", "print JSON"},
+    {"--strict", "CODES", Kind::optional, kAll, "Report",
+     "warnings are errors: all, or --strict=CODE,..."},
+    {"-q,--quiet", "", Kind::flag, kAll, "Report", "print errors only"},
+    {"-v,--verbose", "", Kind::flag, kAll, "Report", "say more"},
+    {"--log-level", "LEVEL", Kind::once, kAll, "Report", "debug, info, warning, error"},
+    {"--progress", "WHEN", Kind::once, kConvert, "Report", "auto, always, never"},
+    {"-j,--threads", "N", Kind::once, kConvert, "Resources",
+     "default: the cores this process may use"},
+    {"--max-memory", "SIZE", Kind::once, kConvert, "Resources", "cap on buffers (K M G, Ki Mi Gi)"},
+    {"--max-metadata", "SIZE", Kind::once, kModel | kInspect, "Resources",
+     "cap on the metadata of an input"},
+};
+
+struct CommandRow {
+  Command command;
+  unsigned bit;
+  const char* name;  // empty: the main job
+  const char* usage;
+  const char* about;
+};
+
+constexpr std::array<CommandRow, 4> kCommands = {{
+    {Command::convert, kConvert, "", "quantize INPUT... --to T[,T2] [OPTION...]",
+     "Converts published models to quantized GGUF."},
+    {Command::plan, kPlan, "plan", "quantize plan INPUT... [--to T[,T2]] [OPTION...]",
+     "Reads headers only and says what outputs would be: sizes, types, substitutions."},
+    {Command::inspect, kInspect, "inspect", "quantize inspect FILE... [OPTION...]",
+     "Shows header, metadata and tensors."},
+    {Command::types, kTypes, "types", "quantize types", "Lists types, presets and friendly names."},
+}};
+
+constexpr const char* kVersionText =
+    "quantize " QUANTIZE_VERSION
+    "\nbytes as llama.cpp release v0.5.0 makes them (official x86-64 build)\nkernels: scalar\n";
+
+// The name that the rest of the command uses: "--to" for "-t,--to".
+std::string long_name(std::string_view names) {
+  const std::size_t start = names.find("--");
+  return std::string(names.substr(start, names.find(',', start) - start));
+}
+
+std::string help_text(const CommandRow& command) {
+  std::string text = "Usage: " + std::string(command.usage) + "\n" + command.about + '\n';
+  const char* group = "";
+  for (const OptionRow& row : kOptions) {
+    if ((row.commands & command.bit) == 0) continue;
+    if (std::string_view(row.group) != group) {
+      group = row.group;
+      text += '\n' + std::string(group) + ":\n";
+    }
+    std::string left = std::string(row.names[1] == '-' ? "      " : "  ") + row.names;
+    const std::size_t comma = left.find(',');
+    if (comma != std::string::npos) left.insert(comma + 1, " ");
+    if (*row.value != 0) left += (row.kind == Kind::optional ? "[=" : " ") + std::string(row.value);
+    if (row.kind == Kind::optional) left += ']';
+    left.resize(std::max<std::size_t>(left.size() + 2, 36), ' ');
+    text += left + row.help + '\n';
+  }
+  text +=
+      "\n  -h, --help                        print this\n"
+      "      --version                     print the version\n";
+  if (command.command != Command::convert) return text;
+  text += "\nCommands:\n";
+  for (const CommandRow& row : kCommands) {
+    if (*row.name != 0) text += "  " + std::string(row.usage) + "\n      " + row.about + '\n';
+  }
+  return text;
+}
+
+void add_option(CLI::App& app, const OptionRow& row, RawOptions& raw) {
+  const std::string name = long_name(row.names);
+  CLI::Option* option = nullptr;
+  if (row.kind == Kind::flag) {
+    option = app.add_flag(row.names, raw.flags[name], row.help);
+  } else if (row.kind == Kind::optional) {
+    option = app.add_flag(row.names, raw.values[name], std::string(row.help));
+  } else {
+    option = app.add_option(row.names, raw.values[name], row.help)
+                 ->allow_extra_args(false)
+                 ->type_name(row.value);
+  }
+  option->group(row.group);
+}
+
+}  // namespace
+
+bool RawOptions::flag(std::string_view name) const { return count(name) != 0; }
+
+std::int64_t RawOptions::count(std::string_view name) const {
+  const auto at = flags.find(name);
+  return at == flags.end() ? 0 : at->second;
+}
+
+const std::vector<std::string>& RawOptions::all(std::string_view name) const {
+  static const std::vector<std::string> none;
+  const auto at = values.find(name);
+  return at == values.end() ? none : at->second;
+}
+
+std::optional<std::string> RawOptions::one(std::string_view name) const {
+  const auto& given = all(name);
+  if (given.empty()) return std::nullopt;
+  for (const std::string& value : given) {
+    if (value != given[0]) {
+      fail(ErrorCode::USE05, "", {}, std::string(name) + " is given twice",
+           given[0] + " and " + value);
+    }
+  }
+  return given[0];
+}
+
+RawOptions parse_arguments(int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const CommandRow* command = &kCommands[0];
+  for (const CommandRow& row : kCommands) {
+    if (!arguments.empty() && *row.name != 0 && arguments[0] == row.name) {
+      command = &row;
+      arguments.erase(arguments.begin());
+      break;
+    }
+  }
+
+  RawOptions raw;
+  raw.command = command->command;
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  bool help = false;
+  bool version = false;
+  app.add_flag("-h,--help", help);
+  app.add_flag("--version", version);
+  for (const OptionRow& row : kOptions) {
+    if ((row.commands & command->bit) != 0) add_option(app, row, raw);
+  }
+  app.add_option("inputs", raw.inputs)->allow_extra_args(false)->expected(0, 1 << 28);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    fail(ErrorCode::USE02, "", {}, std::string("bad command line: ") + error.what());
+  }
+  if (help) raw.answer = help_text(*command);
+  if (version) raw.answer = kVersionText;
+  if (!raw.answer && app.remaining_size() != 0) {
+    fail(ErrorCode::USE01, "", {}, "unknown option", app.remaining().front(), "see --help");
+  }
+  return raw;
+}
+
+}  // namespace quantize::cli

@@ -1,0 +1,49 @@
+// The process around the command: descriptors, signals, standard output, the terminal. The only
+// file of the command that knows the operating system.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+namespace quantize::cli {
+
+// Opens closed standard descriptors so that no file of ours can get their numbers, ignores SIGPIPE
+// and SIGXFSZ, and lets SIGINT, SIGTERM, SIGHUP and SIGXCPU set the stop flag. A second SIGINT ends
+// the process. Signals that were ignored at start stay ignored.
+void prepare_process();
+
+const std::atomic<bool>& stop_flag() noexcept;
+// Ends the process by the signal that set the stop flag.
+[[noreturn]] void end_by_signal();
+
+// Writes all of `text` to standard output. OUT11 if that fails; a closed pipe ends the process by
+// SIGPIPE.
+void print(std::string_view text);
+
+bool stdout_is_terminal() noexcept;
+bool stderr_is_terminal() noexcept;
+unsigned terminal_width() noexcept;  // of standard error; 80 if it has none
+
+// Puts a small text file under its final name only when it is complete: write() may be called
+// again, publish() makes the last content visible.
+class TextFile {
+ public:
+  // OUT01 to OUT05; `replace` allows an existing regular file. Devices are written in place.
+  TextFile(std::string path, bool replace);
+  ~TextFile();
+  TextFile(TextFile&& other) noexcept;
+  TextFile& operator=(TextFile&&) = delete;
+
+  const std::string& path() const noexcept { return path_; }
+  void write(std::string_view text);
+  void publish();
+
+ private:
+  std::string path_;
+  std::string temporary_;  // empty: written in place, or published
+  int descriptor_ = -1;
+  bool replace_ = false;
+};
+
+}  // namespace quantize::cli

@@ -1,0 +1,161 @@
+// Plans as one screen for people and one document for programs:
+//
+//   { "schema": "quantize-plan-1", "model", "architecture", "source_format", "source_bytes",
+//     "plans": [{ "target", "bytes", "bits_per_weight", "ratio", "values",
+//                 "files": [{ "bytes", "header_bytes" }],
+//                 "types": [{ "type", "tensors", "values", "bytes" }],
+//                 "substitutions": [{ "wanted", "type", "reason", "tensors", "values" }],
+//                 "tensors": [{ "name", "shape", "source_type", "type", "bytes", "offset",
+//                               "rule", "wanted" }] }] }
+#include <ostream>
+
+#include "quantize/escape.hpp"
+#include "quantize/plan_text.hpp"
+
+#include "report/json_values.hpp"
+#include "report/numbers.hpp"
+#include "report/summary.hpp"
+#include "report/table.hpp"
+
+namespace quantize {
+namespace {
+
+using report::fixed;
+using report::grouped;
+using report::megabytes;
+using report::Object;
+using report::percent;
+using report::Summary;
+
+std::string type_name(DType type) { return std::string(info(type).name); }
+
+// "Q4_0 (int4)": the label with the friendly names that stand for it.
+std::string label_text(const Target& target) {
+  std::string names;
+  for (const TargetAlias& alias : target_aliases()) {
+    if (target.preset != nullptr && !target.pure && alias.preset == target.preset->name) {
+      names += (names.empty() ? " (" : ", ") + std::string(alias.name);
+    }
+  }
+  return escape(target.label) + names + (names.empty() ? "" : ")");
+}
+
+std::string types_text(const Summary& summary) {
+  std::string text;
+  for (const report::TypeShare& share : summary.types) {
+    text += (text.empty() ? "" : " ") + type_name(share.type) + ":" + std::to_string(share.tensors);
+  }
+  return text;
+}
+
+void write_substitutions(const Plan& plan, const Summary& summary, std::ostream& out) {
+  for (const report::Substitution& s : summary.substitutions) {
+    out << "  " << escape(plan.target.label) << ": " << type_name(s.wanted) << " -> "
+        << type_name(s.type) << " in " << s.tensors << (s.tensors == 1 ? " tensor, " : " tensors, ")
+        << percent(s.values, plan.values) << " of the weights: " << escape(s.reason) << '\n';
+  }
+}
+
+void write_tensors(const Plan& plan, std::ostream& out) {
+  out << "\n  " << escape(plan.target.label) << '\n';
+  report::Table table;
+  table.row({"  tensor", "shape", "from", "to", "bytes", "rule"});
+  for (const PlannedFile& file : plan.files) {
+    for (const PlannedTensor& tensor : file.tensors) {
+      table.row({"  " + escape(tensor.name), tensor.shape.text(), type_name(tensor.source_type),
+                 type_name(tensor.type), grouped(tensor.bytes), escape(tensor.rule)});
+    }
+  }
+  table.print(out);
+}
+
+void write_text(const Model& model, std::span<const Plan> plans, bool tensors, std::ostream& out) {
+  std::vector<Summary> summaries;
+  for (const Plan& plan : plans)
+    summaries.push_back(report::summarize(make_report(model, plan), 0));
+  std::uint64_t source_bytes = 0;
+  for (const SourceFile& file : model.source->files()) source_bytes += file.bytes;
+  out << "model   " << escape(model.name) << " (" << escape(model.architecture) << ", "
+      << escape(model.source->format()) << "), " << megabytes(source_bytes) << '\n';
+  if (!plans.empty()) out << "weights " << grouped(plans[0].values) << '\n';
+  out << '\n';
+
+  report::Table table;
+  table.row({"target", "bytes", "size", "bits/weight", "of source", "pieces", "substituted",
+             "tensors by type"});
+  bool any = false;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    std::uint64_t substituted = 0;
+    for (const report::Substitution& s : summaries[i].substitutions) substituted += s.values;
+    any = any || substituted != 0;
+    table.row({label_text(plans[i].target), grouped(plans[i].bytes()), megabytes(plans[i].bytes()),
+               fixed(plans[i].bits_per_weight(), 2), percent(plans[i].bytes(), source_bytes),
+               std::to_string(plans[i].files.size()), percent(substituted, plans[i].values),
+               types_text(summaries[i])});
+  }
+  table.print(out);
+  if (any) out << "\nsubstitutions, because of shapes\n";
+  for (std::size_t i = 0; i < plans.size(); ++i) write_substitutions(plans[i], summaries[i], out);
+  if (tensors) {
+    for (const Plan& plan : plans) write_tensors(plan, out);
+  }
+}
+
+Object plan_object(const Model& model, const Plan& plan) {
+  const Report report = make_report(model, plan);
+  const Summary summary = report::summarize(report, 0);
+  Object files = Object::array();
+  Object tensors = Object::array();
+  for (const PlannedFile& file : plan.files) {
+    files.push_back({{"bytes", file.bytes()}, {"header_bytes", file.header_bytes}});
+    for (const PlannedTensor& tensor : file.tensors) {
+      Object shape = Object::array();
+      for (const std::uint64_t dimension : tensor.shape.dims()) shape.push_back(dimension);
+      tensors.push_back(
+          {{"name", report::string(tensor.name)},
+           {"shape", std::move(shape)},
+           {"source_type", info(tensor.source_type).name},
+           {"type", info(tensor.type).name},
+           {"bytes", tensor.bytes},
+           {"offset", tensor.offset},
+           {"rule", report::string(tensor.rule)},
+           {"wanted", tensor.wanted ? Object(info(*tensor.wanted).name) : Object(nullptr)}});
+    }
+  }
+  return Object{{"target", report::string(plan.target.label)},
+                {"bytes", plan.bytes()},
+                {"bits_per_weight", report::number(plan.bits_per_weight())},
+                {"ratio", report::number(summary.ratio)},
+                {"values", plan.values},
+                {"files", std::move(files)},
+                {"types", report::types_array(summary)},
+                {"substitutions", report::substitutions_array(summary)},
+                {"tensors", std::move(tensors)}};
+}
+
+void write_json(const Model& model, std::span<const Plan> plans, std::ostream& out) {
+  std::uint64_t source_bytes = 0;
+  for (const SourceFile& file : model.source->files()) source_bytes += file.bytes;
+  Object list = Object::array();
+  for (const Plan& plan : plans) list.push_back(plan_object(model, plan));
+  const Object document = {{"schema", "quantize-plan-1"},
+                           {"model", report::string(model.name)},
+                           {"architecture", report::string(model.architecture)},
+                           {"source_format", model.source->format()},
+                           {"source_bytes", source_bytes},
+                           {"plans", std::move(list)}};
+  out << document.dump(1, ' ', true) << '\n';
+}
+
+}  // namespace
+
+void write_plan(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
+                std::ostream& out) {
+  if (options.json) {
+    write_json(model, plans, out);
+  } else {
+    write_text(model, plans, options.tensors, out);
+  }
+}
+
+}  // namespace quantize
