@@ -21,14 +21,19 @@ struct JsonRules {
   ErrorCode encoding = ErrorCode::JS02;  // not UTF-8, byte order mark, NUL
   ErrorCode depth = ErrorCode::JS03;
   ErrorCode duplicate = ErrorCode::JS04;
-  ErrorCode number = ErrorCode::JS05;
+  ErrorCode number = ErrorCode::JS05;      // not as JSON writes numbers, or absurdly long
   ErrorCode surrogate = ErrorCode::JS02;   // lone surrogate in a string
   ErrorCode trailing = ErrorCode::JS01;    // bytes after the value
   bool duplicates_are_errors = false;      // else: the last wins, with a warning
   bool allow_python_constants = true;      // NaN, Infinity, -Infinity parse as numbers
-  bool lone_surrogates_are_errors = true;  // false: kept as an invalid string, refused when used
+  bool lone_surrogates_are_errors = true;  // false: kept as three bytes that are not UTF-8
+  bool nul_is_encoding = true;             // false: a NUL is a byte like any wrong one
   unsigned max_depth = 64;
   std::uint64_t base_offset = 0;  // added to every offset (safetensors: 8)
+  // Refines the code of a duplicate key or malformed number by its place: the depth of the object
+  // around it (root: 1), that object's own key, and the key that is duplicate or nearest.
+  ErrorCode (*refine)(ErrorCode code, unsigned depth, std::string_view object_key,
+                      std::string_view key) = nullptr;
 };
 
 class JsonDocument;
@@ -54,7 +59,9 @@ class Json {
   std::optional<std::uint64_t> as_u64() const noexcept;
   std::optional<double> as_double() const noexcept;  // finite numbers, correctly rounded
 
-  // Objects and arrays; 0 and empty for other kinds.
+  // Objects and arrays; 0 and empty for other kinds. Of entries with one key, the last is the only
+  // one that exists here. find() takes O(log n), size() walks the children.
+  // one that exists here. find() takes O(log n), size() walks the children.
   std::size_t size() const noexcept;
   std::optional<Json> find(std::string_view key) const;  // objects: the last entry of that name
   Json first_child() const noexcept;                     // invalid handle if none
@@ -94,7 +101,7 @@ struct Json::Range {
 };
 inline Json::Range Json::children() const noexcept { return {first_child()}; }
 
-// Owns the text and a flat array of nodes (about 6 x the text at most).
+// Owns the text and a flat array of nodes (together at most 6 x the text).
 class JsonDocument {
  public:
   // Throws Error with the codes of `rules`; `file` names the text in messages.
@@ -104,9 +111,10 @@ class JsonDocument {
   Json root() const noexcept;
   const std::string& file() const noexcept;
 
+  struct Data;  // json.cpp
+
  private:
   friend class Json;
-  struct Data;
   JsonDocument();
   std::unique_ptr<Data> data_;
 };

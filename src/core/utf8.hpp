@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace quantize::utf8 {
@@ -39,6 +40,15 @@ inline Decoded decode(std::string_view text, std::size_t at) noexcept {
 inline std::size_t first_invalid(std::string_view text) noexcept {
   std::size_t at = 0;
   while (at < text.size()) {
+    // Nearly all text is ASCII: eight bytes at a time.
+    std::uint64_t eight = 0;
+    if (text.size() - at >= sizeof eight) {
+      std::memcpy(&eight, text.data() + at, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        at += sizeof eight;
+        continue;
+      }
+    }
     const Decoded d = decode(text, at);
     if (!d.valid) break;
     at += d.length;
