@@ -17,8 +17,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <ostream>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -35,6 +38,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLongString = 200;   // bytes; longer ones are shown as size and digest
 constexpr std::size_t kFirstElements = 8;  // of an array
+constexpr std::size_t kKeyBytes = 200;
 constexpr std::size_t kElementBytes = 40;  // of a string in an array
 constexpr std::size_t kEverything = std::string::npos;
 constexpr std::size_t kMaxColumn = 44;  // what a name may widen its column to
@@ -122,25 +126,48 @@ std::string type_text(const MetaValue& value) {
          std::to_string(element_count(*array)) + ']';
 }
 
-std::string left(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
-}
-std::string right(const std::string& text, std::size_t width) {
-  return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
-}
+struct Column {
+  std::string_view heading;
+  bool right;                                    // numbers
+  std::function<std::string(std::size_t)> cell;  // of a row
+};
 
-// The width of a column whose cells come from the file: of its widest cell, but not too wide.
-template <class Items, class CellOf>
-std::size_t column_width(const Items& items, const CellOf& cell_of) {
-  std::size_t width = 4;
-  for (const auto& item : items) width = std::max(width, cell_of(item).size());
-  return std::min(width, kMaxColumn);
+// Indented, so that no line begins with text of the input. Cells are made twice, once to find the
+// widths, so that a million rows need no memory.
+void write_table(std::string_view title, const std::vector<Column>& columns, std::size_t rows,
+                 std::ostream& out) {
+  out << '\n' << title << " (" << rows << ")\n";
+  if (rows == 0) return;
+  std::vector<std::size_t> widths;
+  for (const Column& column : columns) {
+    std::size_t width = column.heading.size();
+    if (&column != &columns.back() || column.right) {
+      for (std::size_t row = 0; row < rows && width < kMaxColumn; ++row) {
+        width = std::max(width, column.cell(row).size());
+      }
+    }
+    widths.push_back(std::min(width, kMaxColumn));
+  }
+  const auto line = [&](const auto& text_of) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::string text(text_of(columns[i]));
+      const std::string space(widths[i] - std::min(widths[i], text.size()), ' ');
+      out << "  " << (columns[i].right ? space + text : text);
+      if (!columns[i].right && i + 1 < columns.size()) out << space;
+    }
+    out << '\n';
+  };
+  line([](const Column& column) { return column.heading; });
+  for (std::size_t row = 0; row < rows; ++row) {
+    line([row](const Column& column) { return column.cell(row); });
+  }
 }
 
 void write_text(const Source& source, bool full, std::ostream& out) {
   const Totals totals(source);
   const auto files = source.files();
+  const auto tensors = source.tensors();
+  const auto& entries = source.metadata().entries();
   std::uint64_t file_bytes = 0;
   for (const SourceFile& file : files) file_bytes += file.bytes;
 
@@ -156,50 +183,40 @@ void write_text(const Source& source, bool full, std::ostream& out) {
     out << ", " << report::fixed(totals.bits_per_weight(), 4) << " bits per weight";
   }
   out << "\nTypes    ";
-  for (const auto& [type, total] : totals.by_type)
-    out << ' ' << info(type).name << " x" << total.tensors;
+  for (const auto& [type, total] : totals.by_type) {
+    out << (type == totals.by_type.begin()->first ? " " : ", ") << total.tensors << " x "
+        << info(type).name;
+  }
   out << '\n';
+
+  const auto index = [](std::size_t row) { return std::to_string(row); };
   if (files.size() > 1) {
-    out << "\nFiles (" << files.size() << ")\n";
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      out << "  " << right(std::to_string(i), 5) << "  "
-          << right(report::grouped(files[i].bytes), 18) << "  "
-          << quoted(files[i].path, kEverything) << '\n';
-    }
+    write_table(
+        "Files",
+        {{"#", true, index},
+         {"bytes", true, [&](std::size_t i) { return report::grouped(files[i].bytes); }},
+         {"path", false, [&](std::size_t i) { return quoted(files[i].path, kEverything); }}},
+        files.size(), out);
   }
-
-  const auto& entries = source.metadata().entries();
-  out << "\nMetadata (" << entries.size() << ")\n";
-  const auto key_cell = [&](const Metadata::Entry& e) {
-    return escape(e.first, full ? kEverything : 200);
+  const auto value = [&](std::size_t i) {
+    return std::visit([&](const auto& v) { return value_text(v, full); }, entries[i].second);
   };
-  const std::size_t key_width = column_width(entries, key_cell);
-  for (const Metadata::Entry& entry : entries) {
-    out << "  " << left(key_cell(entry), key_width) << "  " << left(type_text(entry.second), 12)
-        << "  " << std::visit([&](const auto& v) { return value_text(v, full); }, entry.second)
-        << '\n';
+  write_table("Metadata",
+              {{"key", false, [&](std::size_t i) { return escape(entries[i].first, kKeyBytes); }},
+               {"type", false, [&](std::size_t i) { return type_text(entries[i].second); }},
+               {"value", false, value}},
+              entries.size(), out);
+  std::vector<Column> columns = {
+      {"#", true, index},
+      {"name", false, [&](std::size_t i) { return escape(tensors[i].name, kEverything); }},
+      {"type", false, [&](std::size_t i) { return std::string(info(tensors[i].type).name); }},
+      {"shape", false, [&](std::size_t i) { return tensors[i].shape.text(); }},
+      {"bytes", true, [&](std::size_t i) { return report::grouped(tensors[i].bytes); }},
+      {"offset", true, [&](std::size_t i) { return report::grouped(tensors[i].data_offset); }}};
+  if (files.size() > 1) {
+    columns.push_back({"file", true, [&](std::size_t i) { return index(tensors[i].file); }});
   }
-
-  const auto tensors = source.tensors();
-  out << "\nTensors (" << tensors.size() << ")\n";
-  const auto name_cell = [](const SourceTensor& t) { return escape(t.name, kEverything); };
-  const auto shape_cell = [](const SourceTensor& t) { return t.shape.text(); };
-  const std::size_t name_width = column_width(tensors, name_cell);
-  const std::size_t shape_width = std::max<std::size_t>(5, column_width(tensors, shape_cell));
-  if (!tensors.empty()) {
-    out << "  " << right("#", 5) << "  " << left("name", name_width) << "  " << left("type", 8)
-        << "  " << left("shape", shape_width) << "  " << right("bytes", 16) << "  "
-        << right("offset", 18) << (files.size() > 1 ? "   file" : "") << '\n';
-  }
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const SourceTensor& tensor = tensors[i];
-    out << "  " << right(std::to_string(i), 5) << "  " << left(name_cell(tensor), name_width)
-        << "  " << left(std::string(info(tensor.type).name), 8) << "  "
-        << left(shape_cell(tensor), shape_width) << "  " << right(report::grouped(tensor.bytes), 16)
-        << "  " << right(report::grouped(tensor.data_offset), 18);
-    if (files.size() > 1) out << "  " << right(std::to_string(tensor.file), 5);
-    out << '\n';
-  }
+  write_table("Tensors", columns, tensors.size(), out);
 }
 
 // ---- JSON

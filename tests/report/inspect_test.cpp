@@ -58,7 +58,7 @@ TEST(Inspect, ShowsTheHeadTheMetadataAndTheTensors) {
   source.add("b", DType::f32, Shape{64}, std::string(256, 'x'));
   const std::string text = inspect(source);
   for (const char* part : {"\"model.gguf\"", "Tensors   2", "Weights   128",
-                           "Data      324 bytes, 20.2500 bits", "q8_0 x1", "f32 x1", "\"llama\"",
+                           "Data      324 bytes, 20.2500 bits", "1 x q8_0", "1 x f32", "\"llama\"",
                            "1e-05", "true", "i32[3]", "[1, -2, 3]", "a.weight", "[2, 32]"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
