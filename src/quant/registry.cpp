@@ -6,6 +6,7 @@
 
 #include "quantize/quantizer.hpp"
 
+#include "quant/decoded.hpp"
 #include "quant/plain.hpp"
 
 namespace quantize {
@@ -28,8 +29,9 @@ std::vector<Quantizer> make_table() {
 #include "quantize/types.def"
   };
 #undef QUANTIZE_IF_scheme
-  const auto plain = plain_types();
-  table.insert(table.end(), plain.begin(), plain.end());
+  for (const auto more : {plain_types(), decoded_types()}) {
+    table.insert(table.end(), more.begin(), more.end());
+  }
   std::sort(table.begin(), table.end(),
             [](const Quantizer& a, const Quantizer& b) { return a.type < b.type; });
   return table;

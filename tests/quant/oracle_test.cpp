@@ -62,14 +62,28 @@ TEST_P(OracleTest, EncodesTheSameBytes) {
   EXPECT_GT(compared, 1000000U);
 }
 
-TEST_P(OracleTest, DecodesTheSameValues) {
-  const Quantizer& quantizer = *find_quantizer(GetParam());
-  if (info(quantizer.type).codec != Codec::scheme) return;
+class DecodeOracleTest : public OracleTest {};
+
+std::vector<DType> decoded_blocks() {
+  std::vector<DType> types;
+  for (const Quantizer& q : quantizers()) {
+    if (is_quantized(q.type)) types.push_back(q.type);
+  }
+  return types;
+}
+
+std::vector<std::byte> random_blocks(const TypeInfo& type, std::size_t count) {
   Random random(7);
-  const TypeInfo& type = info(quantizer.type);
-  std::vector<std::byte> blocks(std::size_t{2000} * type.block_bytes);
+  std::vector<std::byte> blocks(count * type.block_bytes);
   for (std::byte& b : blocks) b = static_cast<std::byte>(random.next());
-  const std::uint64_t values = std::uint64_t{2000} * type.block_values;
+  return blocks;
+}
+
+TEST_P(DecodeOracleTest, DecodesTheSameValues) {
+  const Quantizer& quantizer = *find_quantizer(GetParam());
+  const TypeInfo& type = info(quantizer.type);
+  const std::vector<std::byte> blocks = random_blocks(type, 3000);
+  const std::uint64_t values = std::uint64_t{3000} * type.block_values;
   const std::vector<float> expected = Oracle::instance().decode(type.type, blocks, values);
   std::vector<float> actual(values);
   quantizer.decode(blocks.data(), values, actual.data());
@@ -78,6 +92,23 @@ TEST_P(OracleTest, DecodesTheSameValues) {
       continue;  // NaN payloads are not specified
     ASSERT_EQ(std::memcmp(&expected[i], &actual[i], sizeof(float)), 0) << "value " << i;
   }
+}
+
+TEST_P(DecodeOracleTest, RejectsTheSameBlocks) {
+  const Quantizer& quantizer = *find_quantizer(GetParam());
+  const TypeInfo& type = info(quantizer.type);
+  const std::vector<std::byte> blocks = random_blocks(type, 3000);
+  testing::internal::CaptureStderr();  // the library prints every refusal
+  std::vector<std::size_t> disagreements;
+  for (std::size_t at = 0; at < blocks.size(); at += type.block_bytes) {
+    const std::span<const std::byte> block(blocks.data() + at, type.block_bytes);
+    if (quantizer.first_invalid(block.data(), 1).has_value() ==
+        Oracle::instance().accepts(type.type, block)) {
+      disagreements.push_back(at / type.block_bytes);
+    }
+  }
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(disagreements, std::vector<std::size_t>());
 }
 
 TEST_P(OracleTest, ComparisonSeesOneFlippedBit) {
@@ -91,10 +122,11 @@ TEST_P(OracleTest, ComparisonSeesOneFlippedBit) {
   EXPECT_EQ(first_difference(expected, actual), static_cast<std::ptrdiff_t>(actual.size() / 2));
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, OracleTest, testing::ValuesIn(encoded_types()),
-                         [](const auto& case_info) {
-                           return std::string(::quantize::info(case_info.param).name);
-                         });
+std::string type_name(const testing::TestParamInfo<DType>& type) {
+  return std::string(info(type.param).name);
+}
+INSTANTIATE_TEST_SUITE_P(Types, DecodeOracleTest, testing::ValuesIn(decoded_blocks()), type_name);
+INSTANTIATE_TEST_SUITE_P(Types, OracleTest, testing::ValuesIn(encoded_types()), type_name);
 
 }  // namespace
 }  // namespace quantize::test

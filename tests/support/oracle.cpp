@@ -93,6 +93,11 @@ std::vector<float> Oracle::decode(DType type, std::span<const std::byte> blocks,
   return out;
 }
 
+bool Oracle::accepts(DType type, std::span<const std::byte> blocks) const {
+  return symbol<bool(int, const void*, std::size_t)>(base_, "ggml_validate_row_data")(
+      info(type).gguf_id, blocks.data(), blocks.size());
+}
+
 std::uint32_t Oracle::quantize_file(const std::string& in, const std::string& out,
                                     const QuantizeOptions& options) const {
   auto params = symbol<QuantizeParams()>(llama_, "llama_model_quantize_default_params")();

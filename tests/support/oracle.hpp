@@ -26,6 +26,8 @@ class Oracle {
                    const float* importance, std::byte* blocks) const;
   std::vector<float> decode(DType type, std::span<const std::byte> blocks,
                             std::uint64_t values) const;
+  // What the library's own check of stored blocks says.
+  bool accepts(DType type, std::span<const std::byte> blocks) const;
 
   struct QuantizeOptions {
     std::int32_t file_type = 0;
