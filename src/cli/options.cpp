@@ -223,7 +223,11 @@ RawOptions parse_arguments(int argc, const char* const* argv) {
   for (const OptionRow& row : kOptions) {
     if ((row.commands & command->bit) != 0) add_option(app, row, raw);
   }
-  app.add_option("inputs", raw.inputs)->allow_extra_args(false)->expected(0, 1 << 28);
+  // What follows -- is inputs. (Not a positional of CLI11: that would take "[a,b]" apart.)
+  const auto marker = std::find(arguments.begin(), arguments.end(), "--");
+  std::vector<std::string> rest;
+  if (marker != arguments.end()) rest.assign(marker + 1, arguments.end());
+  arguments.erase(marker, arguments.end());
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
   try {
     app.parse(arguments);
@@ -232,9 +236,13 @@ RawOptions parse_arguments(int argc, const char* const* argv) {
   }
   if (help) raw.answer = help_text(*command);
   if (version) raw.answer = kVersionText;
-  if (!raw.answer && app.remaining_size() != 0) {
-    fail(ErrorCode::USE01, "", {}, "unknown option", app.remaining().front(), "see --help");
+  for (const std::string& argument : app.remaining()) {
+    if (!raw.answer && argument.size() > 1 && argument[0] == '-') {
+      fail(ErrorCode::USE01, "", {}, "unknown option", argument, "see --help");
+    }
+    raw.inputs.push_back(argument);
   }
+  raw.inputs.insert(raw.inputs.end(), rest.begin(), rest.end());
   return raw;
 }
 
