@@ -150,6 +150,9 @@ class Converter {
     for (std::size_t i = 0; i < family.tensors.size(); ++i)
       rules_.emplace(replaced(replaced(family.tensors[i].from, "{n}", "{}"), "{e}", "{}"), i);
     for (const TensorRule& rule : family.tensors)
+      if (rule.to + ".weight" == family.embedding && !rule.shape.empty())
+        vocabulary_size_ = rule.shape[0];
+    for (const TensorRule& rule : family.tensors)
       stacked_rules_ += rule.operation == TensorOperation::stack;
     const auto layers =
         configuration.find({"n_layers", "num_hidden_layers", "n_layer", "num_layers"});
@@ -299,14 +302,14 @@ class Converter {
     bool same = dims.size() == rank;
     for (std::size_t i = 0; same && i < rank; ++i) same = !expected[i] || *expected[i] == dims[i];
     if (same) return;
-    // The embedding has as many rows as there are tokens: then it is the configured count that
-    // lies.
+    // Rows that are one per token: then it is the configured count that lies.
     const TensorRule& rule = family_.tensors[rule_index];
-    if (rule.to + ".weight" == family_.embedding && dims.size() == rank && dims[1] == expected[1])
-      if (const auto field = configuration_.find(rule.shape[0]))
+    if (rule.shape[0] == vocabulary_size_ && dims.size() == rank && rank == 2 &&
+        expected[0] != dims[0])
+      if (const auto field = configuration_.find(vocabulary_size_))
         configuration_.refuse(
             ErrorCode::CF05, *field,
-            quoted(rule.shape[0]) + " differs from the rows of " + quoted(tensor.name),
+            quoted(vocabulary_size_) + " differs from the rows of " + quoted(tensor.name),
             std::to_string(dims[0]));
     fail(ErrorCode::CF05, path_of(tensor), tensor.shape_offset,
          "tensor " + quoted(tensor.name) + " has another shape than configured",
@@ -372,6 +375,7 @@ class Converter {
   std::unordered_map<std::string, std::size_t> rules_;  // by pattern
   std::vector<std::optional<std::vector<std::optional<std::uint64_t>>>> shapes_;
   bool labelled_ = false;
+  std::string vocabulary_size_;  // the expression of the embedding's rows
   std::size_t stacked_rules_ = 0;
   std::uint64_t layers_ = 0, experts_ = 0;
   std::map<std::uint64_t, std::map<std::size_t, std::pair<std::string, std::vector<Value>>>>

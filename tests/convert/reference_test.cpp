@@ -1,0 +1,169 @@
+// Conversion against the reference converter: what it writes for real and synthetic models is kept
+// in tests/golden/convert (made by tools/golden/convert/generate.py). Every key with its type and
+// value, every tensor's name, type, shape and data, in order.
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "quantize/model.hpp"
+#include "quantize/quantizer.hpp"
+
+#include "convert/value.hpp"
+#include "core/sha256.hpp"
+
+namespace quantize {
+namespace {
+
+using Text = nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLongestArray = 16;
+
+std::string bits_of(float value) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", bits);
+  return text;
+}
+
+Text plain(const std::string& value) { return value; }
+Text plain(float value) { return bits_of(value); }
+template <class T>
+Text plain(T value) {
+  return value;
+}
+
+void add_bytes(std::string& out, const std::string& value) {
+  const std::uint64_t size = value.size();
+  out.append(reinterpret_cast<const char*>(&size), sizeof size);
+  out += value;
+}
+template <class T>
+void add_bytes(std::string& out, const T& value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+Text describe(const MetaArray& array) {
+  return std::visit(
+      [](const auto& values) -> Text {
+        if constexpr (std::is_same_v<std::decay_t<decltype(values)>, std::monostate>) {
+          return nullptr;
+        } else {
+          if (values.size() > kLongestArray) {
+            std::string bytes;
+            for (auto&& value : values) add_bytes(bytes, value);
+            return {{"count", values.size()}, {"sha256", sha256_hex(bytes)}};
+          }
+          Text out = Text::array();
+          for (auto&& value : values) out.push_back(plain(value));
+          return out;
+        }
+      },
+      array);
+}
+
+Text describe(const Metadata::Entry& entry) {
+  const std::string type(meta_type_name(meta_type(entry.second)));
+  if (const auto* array = std::get_if<MetaArray>(&entry.second))
+    return {entry.first, "arr " + std::string(meta_type_name(element_type(*array))),
+            describe(*array)};
+  return std::visit(
+      [&](const auto& value) -> Text {
+        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, MetaArray>)
+          return nullptr;
+        else
+          return {entry.first, type, plain(value)};
+      },
+      entry.second);
+}
+
+std::string_view text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::vector<std::byte> stored(const ModelTensor& tensor, const Source& source) {
+  const std::uint64_t count = tensor.shape.values();
+  std::vector<std::byte> raw(static_cast<std::size_t>(stored_bytes(tensor.value->type, count)));
+  fetch(*tensor.value, source, 0, count, raw);
+  if (tensor.value->type == tensor.stored_type) return raw;
+  std::vector<float> values(static_cast<std::size_t>(count));
+  find_quantizer(tensor.value->type)->decode(raw.data(), count, values.data());
+  std::vector<std::byte> out(static_cast<std::size_t>(stored_bytes(tensor.stored_type, count)));
+  find_quantizer(tensor.stored_type)
+      ->encode({values.data(), 1, count, nullptr, nullptr}, out.data());
+  return out;
+}
+
+void compare(const fs::path& model_directory, const std::string& outtype) {
+  SCOPED_TRACE(model_directory.filename().string() + " as " + outtype);
+  std::ifstream in(fs::path(QUANTIZE_TEST_DATA) / "golden/convert" /
+                   (model_directory.filename().string() + "." + outtype + ".json"));
+  ASSERT_TRUE(in);
+  const Text golden = Text::parse(in);
+  OpenOptions options;
+  options.outtype = type_from_name(outtype);
+  Warnings warnings;
+  const Model model = open_model(model_directory.string(), options, warnings);
+
+  std::vector<Text> keys;
+  for (const Metadata::Entry& entry : model.metadata.entries()) keys.push_back(describe(entry));
+  for (std::size_t i = 0; i < std::max(keys.size(), golden["keys"].size()); ++i)
+    EXPECT_EQ(i < keys.size() ? keys[i] : Text(),
+              i < golden["keys"].size() ? golden["keys"][i] : Text());
+  for (std::size_t i = 0; i < std::max(model.tensors.size(), golden["tensors"].size()); ++i) {
+    ASSERT_LT(i, golden["tensors"].size()) << "additional tensor " << model.tensors[i].name;
+    ASSERT_LT(i, model.tensors.size()) << "missing tensor " << golden["tensors"][i];
+    const ModelTensor& tensor = model.tensors[i];
+    const std::vector<std::uint64_t> dims(tensor.shape.dims().begin(), tensor.shape.dims().end());
+    const Text described = {tensor.name, std::string(info(tensor.stored_type).name), dims,
+                            sha256_hex(text_of(stored(tensor, *model.source)))};
+    EXPECT_EQ(described, golden["tensors"][i]);
+  }
+}
+
+TEST(ReferenceConverter, SyntheticModels) {
+  const fs::path models = fs::path(QUANTIZE_TEST_DATA) / "golden/convert/models";
+  for (const char* name : {"linear-tied", "Yarn-Mistral-0.02M-Instruct-v0.3", "llama3-wide-heads",
+                           "longrope", "dynamic-biases", "rope-parameters", "mixtral"})
+    for (const char* outtype : {"f32", "f16", "bf16"}) compare(models / name, outtype);
+}
+
+TEST(ReferenceConverter, SampleModel) {
+  for (const char* outtype : {"f32", "f16", "bf16"})
+    compare(fs::path(QUANTIZE_TEST_DATA) / "data/techdoc-llama-3m", outtype);
+}
+
+TEST(ReferenceConverter, MiniLm) {
+  const fs::path model = fs::path(QUANTIZE_ORACLES) / "minilm";
+  if (!fs::exists(model / "model.safetensors")) {
+    if (std::getenv("CI") != nullptr) FAIL() << "no MiniLM: run tools/oracles.sh";
+    GTEST_SKIP() << "NOT TESTED: no MiniLM under .oracle (tools/oracles.sh installs it)";
+  }
+  for (const char* outtype : {"f32", "f16", "bf16"}) compare(model, outtype);
+}
+
+TEST(ReferenceConverter, LosslessIntermediateIsTheSourcesType) {
+  Warnings warnings;
+  const fs::path models = fs::path(QUANTIZE_TEST_DATA) / "golden/convert/models";
+  OpenOptions reference_flow;
+  reference_flow.outtype_auto = true;
+  for (const auto& [name, lossless, automatic] :
+       {std::tuple("linear-tied", DType::f16, DType::f16),
+        std::tuple("longrope", DType::bf16, DType::bf16),
+        std::tuple("dynamic-biases", DType::f32, DType::f16)}) {
+    EXPECT_EQ(open_model((models / name).string(), {}, warnings).intermediate, lossless) << name;
+    EXPECT_EQ(open_model((models / name).string(), reference_flow, warnings).intermediate,
+              automatic)
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace quantize
