@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
     cli::start_log("warning");
     return run(argc, argv);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::OUT11 && cli::stdout_abandoned()) cli::end_by_sigpipe();
     return fail_with(error.problem());
   } catch (const Stopped&) {
     cli::end_by_signal();

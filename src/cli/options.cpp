@@ -232,7 +232,8 @@ RawOptions parse_arguments(int argc, const char* const* argv) {
   try {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
-    fail(ErrorCode::USE02, "", {}, std::string("bad command line: ") + error.what());
+    const std::string text = error.what();  // "--threads: 1 required N missing"
+    fail(ErrorCode::USE02, "", {}, text.substr(0, text.find(':')) + " needs a value");
   }
   if (help) raw.answer = help_text(*command);
   if (version) raw.answer = kVersionText;

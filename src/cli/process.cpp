@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -113,9 +114,15 @@ void end_by_signal() {
 void print(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);
   if (error == 0) return;
-  if (error == EPIPE) raise_default(SIGPIPE);
   fail(ErrorCode::OUT11, "", {}, "writing to standard output: " + errno_text("write", error));
 }
+
+bool stdout_abandoned() noexcept {
+  struct pollfd output = {STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
+void end_by_sigpipe() noexcept { raise_default(SIGPIPE); }
 
 bool stdout_is_terminal() noexcept { return ::isatty(STDOUT_FILENO) == 1; }
 bool stderr_is_terminal() noexcept { return ::isatty(STDERR_FILENO) == 1; }

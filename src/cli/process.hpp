@@ -17,9 +17,12 @@ const std::atomic<bool>& stop_flag() noexcept;
 // Ends the process by the signal that set the stop flag.
 [[noreturn]] void end_by_signal();
 
-// Writes all of `text` to standard output. OUT11 if that fails; a closed pipe ends the process by
-// SIGPIPE.
+// Writes all of `text` to standard output. OUT11 if that fails.
 void print(std::string_view text);
+// Whether standard output is a pipe that nobody reads any more.
+bool stdout_abandoned() noexcept;
+// Ends the process as a pipe without a reader ends those that do not ignore SIGPIPE.
+void end_by_sigpipe() noexcept;
 
 bool stdout_is_terminal() noexcept;
 bool stderr_is_terminal() noexcept;

@@ -3,10 +3,11 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "quantize/plan_text.hpp"
+
 #include "commands.hpp"
 #include "process.hpp"
 #include "progress.hpp"
-#include "quantize/plan_text.hpp"
 
 namespace quantize::cli {
 namespace {
