@@ -25,11 +25,22 @@ struct TensorTypeItem {
   const char* pattern;
   std::int32_t type;
 };
+struct Override {
+  std::int32_t tag;  // 0 integer, 1 float, 2 boolean, 3 string: the order of the variant
+  char key[128];
+  union {
+    std::int64_t integer;
+    double real;
+    bool boolean;
+    char text[128];
+  };
+};
+static_assert(sizeof(Override) == 264);
 struct QuantizeParams {
   std::int32_t threads, file_type, output_tensor_type, token_embedding_type;
   bool allow_requantize, quantize_output_tensor, only_copy, pure, keep_split, dry_run;
   const ImportanceItem* importance;
-  const void* overrides;
+  const Override* overrides;
   const TensorTypeItem* tensor_types;
   const std::int32_t* prune_layers;
   std::size_t max_buffer_size;
@@ -120,6 +131,20 @@ std::uint32_t Oracle::quantize_file(const std::string& in, const std::string& ou
   for (const auto& [pattern, type] : options.tensor_types) types.push_back({pattern.c_str(), type});
   types.push_back({});
   if (types.size() > 1) params.tensor_types = types.data();
+  std::vector<Override> overrides;
+  for (const auto& [key, value] : options.override_kv) {
+    Override item{};
+    item.tag = static_cast<std::int32_t>(value.index());
+    key.copy(item.key, sizeof item.key - 1);
+    if (const auto* integer = std::get_if<std::int64_t>(&value)) item.integer = *integer;
+    if (const auto* real = std::get_if<double>(&value)) item.real = *real;
+    if (const auto* boolean = std::get_if<bool>(&value)) item.boolean = *boolean;
+    if (const auto* text = std::get_if<std::string>(&value))
+      text->copy(item.text, sizeof item.text - 1);
+    overrides.push_back(item);
+  }
+  overrides.push_back({});
+  if (overrides.size() > 1) params.overrides = overrides.data();
   std::vector<std::int32_t> layers = options.prune_layers;
   layers.push_back(-1);
   if (layers.size() > 1) params.prune_layers = layers.data();

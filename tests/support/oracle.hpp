@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "quantize/dtype.hpp"
@@ -43,6 +44,8 @@ class Oracle {
     std::vector<std::pair<std::string, std::vector<float>>> importance;
     std::vector<std::pair<std::string, std::int32_t>> tensor_types;  // pattern, ggml type id
     std::vector<std::int32_t> prune_layers;
+    std::vector<std::pair<std::string, std::variant<std::int64_t, double, bool, std::string>>>
+        override_kv;
   };
   // The whole reference quantizer. Returns its status: 0 is success.
   std::uint32_t quantize_file(const std::string& in, const std::string& out,
