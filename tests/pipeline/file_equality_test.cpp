@@ -29,12 +29,12 @@ struct ModelShape {
 };
 
 constexpr ModelShape kShapes[] = {
-    {"grouped_queries", 9, 512, 768, 8, 2, 320, 0, false, DType::f16},
-    {"tied_bf16", 4, 256, 512, 4, 4, 288, 0, true, DType::bf16},
+    {"grouped_queries", 9, 256, 512, 8, 2, 96, 0, false, DType::f16},
+    {"tied_bf16", 3, 256, 512, 4, 4, 96, 0, true, DType::bf16},
     {"rows_force_substitutes", 5, 288, 96, 4, 2, 128, 0, false, DType::f32},
     {"odd_rows", 3, 256, 40, 4, 1, 96, 0, true, DType::f16},
-    {"deep", 32, 256, 256, 4, 1, 64, 0, false, DType::bf16},
-    {"eight_experts", 3, 256, 256, 4, 2, 64, 8, false, DType::f16},
+    {"deep", 32, 256, 32, 8, 1, 32, 0, false, DType::bf16},
+    {"eight_experts", 2, 256, 64, 4, 2, 64, 8, false, DType::f16},
 };
 
 std::string values(DType type, std::uint64_t count, Random& random) {
