@@ -3,10 +3,8 @@
 #include "convert/convert.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -28,6 +26,7 @@ namespace {
 constexpr std::size_t kMaxRank = 4;        // of a GGUF tensor
 constexpr std::size_t kListedNames = 100;  // in a message about unmapped tensors
 constexpr std::uint32_t kQuantizationVersion = 2;
+constexpr std::uint64_t kMaxFamilyBytes = std::uint64_t{1} << 20;
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
@@ -222,6 +221,10 @@ class Converter {
       fail(ErrorCode::QZ03, path_of(tensor), tensor.type_offset,
            "tensor " + quoted(tensor.name) + " has a type that is not converted",
            std::string(info(tensor.type).name));
+    if (tensor.shape.rank() > kMaxRank)
+      fail(ErrorCode::QZ06, path_of(tensor), tensor.shape_offset,
+           "tensor " + quoted(tensor.name) + " has too many dimensions", tensor.shape.text(),
+           "at most 4");
     const TensorRule& rule = family_.tensors[found->second];
     check_shape(found->second, tensor, suffix == ".bias");
     std::string to = rule.to;
@@ -317,19 +320,15 @@ class Converter {
   }
 
   void emit(const std::string& name, Value value, const SourceTensor* tensor) {
-    const auto refuse = [&](ErrorCode code, bool at_name, std::string text, std::string allowed) {
+    const auto refuse = [&](ErrorCode code, std::string text, std::string allowed) {
       if (tensor == nullptr) fail(code, std::string(source_.path()), std::nullopt, std::move(text));
-      fail(code, path_of(*tensor), at_name ? tensor->name_offset : tensor->shape_offset,
-           std::move(text), {}, std::move(allowed));
+      fail(code, path_of(*tensor), tensor->name_offset, std::move(text), {}, std::move(allowed));
     };
     if (name.size() > gguf::kMaxTensorName)
-      refuse(ErrorCode::QZ04, true, "output name " + quoted(name) + " is too long",
+      refuse(ErrorCode::QZ04, "output name " + quoted(name) + " is too long",
              "at most " + std::to_string(gguf::kMaxTensorName) + " bytes");
-    if (value->shape.rank() > kMaxRank)
-      refuse(ErrorCode::QZ06, false, "tensor " + quoted(name) + " has too many dimensions",
-             "at most 4");
     if (!names_.insert(name).second)
-      refuse(ErrorCode::QZ05, true, "two tensors have the output name " + quoted(name), {});
+      refuse(ErrorCode::QZ05, "two tensors have the output name " + quoted(name), {});
     ModelTensor out;
     out.name = name;
     out.shape = value->shape;
@@ -450,11 +449,11 @@ std::vector<VocabularyRoute> routes_of(const Family& family) {
 }
 
 Family family_from_file(const std::string& path, Warnings& warnings) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail(ErrorCode::IO01, path, std::nullopt, "cannot open the family file");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return parse_family(text.str(), path, warnings);
+  const std::size_t slash = path.rfind('/');
+  const Directory beside(slash == std::string::npos ? "." : path.substr(0, slash + 1), true);
+  auto text = beside.read(path.substr(slash == std::string::npos ? 0 : slash + 1), kMaxFamilyBytes);
+  if (!text) fail(ErrorCode::IO01, path, std::nullopt, "cannot open the family file");
+  return parse_family(std::move(*text), path, warnings);
 }
 
 Family choose_family(const Configuration& configuration, const OpenOptions& options,

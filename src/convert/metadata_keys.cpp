@@ -271,9 +271,8 @@ void append_pooling(const Directory& directory, const std::string& prefix, Metad
     if (!plain)
       fail(ErrorCode::CF06, modules->file(), path->offset(),
            "the pooling module's folder has an unusual name", quoted(folder));
-    const Directory inner(directory.path_of(folder), directory.follow_symlinks());
-    const std::string file = inner.path_of("config.json");
-    auto text = inner.read("config.json", kMaxSideFile);
+    const std::string inner = folder + "/config.json", file = directory.path_of(inner);
+    auto text = directory.read(inner, kMaxSideFile);
     if (!text) fail(ErrorCode::CF01, file, std::nullopt, "the pooling module has no configuration");
     const auto pooling = JsonDocument::parse(std::move(*text), file, {}, &warnings);
     static constexpr std::pair<std::string_view, std::string_view> modes[] = {

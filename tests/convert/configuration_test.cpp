@@ -187,6 +187,39 @@ TEST_F(Config, UnmappedTensorsAreNamedOrIgnoredOnRequest) {
             std::vector<std::string>{"strange.weight"});
 }
 
+TEST_F(Config, TwoTensorsMustNotGetOneName) {
+  std::string weights = content(directory.path_of("model.safetensors"));
+  // Both names lose "text_model." and "language_model." and then are one.
+  const std::string lm_head = "\"lm_head.weight\"", embedding = "\"model.embed_tokens.weight\"";
+  const std::size_t at = weights.find(lm_head), other = weights.find(embedding);
+  ASSERT_TRUE(at != std::string::npos && other < at);
+  const std::string one = "\"text_model.lm_head.weight\"";
+  ASSERT_EQ(one.size(), embedding.size());
+  weights.replace(other, embedding.size(), one);
+  directory.write("model.safetensors", weights);
+  Warnings warnings;
+  try {
+    open_model(directory.path(), {}, warnings);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::QZ05) << error.what();
+    EXPECT_EQ(error.problem().offset, other) << error.what();
+  }
+}
+
+TEST_F(Config, AFamilyFileReplacesTheBuiltInOne) {
+  Warnings warnings;
+  OpenOptions options;
+  options.family_file = directory.write("mine.json", R"({"name": "mine", "architecture": "mine",
+    "embedding": "token_embd.weight", "keys": ["base"], "vocabulary": ["sentencepiece"],
+    "rename": [{"prefix": "model.layers.", "to": "blk."}], "drop": ["blk.*", "lm_head.*"],
+    "tensors": [{"from": "model.embed_tokens", "to": "token_embd"}, {"from": "model.norm", "to": "output_norm"}]})");
+  const Model model = open_model(directory.path(), options, warnings);
+  EXPECT_EQ(model.family, "mine");
+  EXPECT_EQ(model.tensors.size(), 2u);
+  EXPECT_EQ(*model.metadata.get<std::uint32_t>("mine.embedding_length"), 32u);
+}
+
 TEST_F(Config, WeightsAloneKeepTheirNames) {
   Warnings warnings;
   OpenOptions options;
