@@ -1,0 +1,19 @@
+// Which pre-tokenizer a tokenizer.json has, found as the reference finds it: encode one fixed
+// string, hash the ids, look the digest up. Patterns from the file are only compared, never run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "convert/tokenizer/files.hpp"
+
+namespace quantize {
+
+// The ids of the check string, special tokens included. TK06 if the file's shape is not known.
+std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files);
+
+// The name for tokenizer.ggml.pre. A digest that no row has: the class of the file's shape, with a
+// warning. TK06 (naming --pre) for an unknown shape.
+std::string pre_tokenizer_name(const TokenizerFiles& files);
+
+}  // namespace quantize

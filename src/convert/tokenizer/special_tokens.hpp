@@ -1,0 +1,23 @@
+// What follows the token list in the reference's order: merges, special ids, add flags, chat
+// template, normalizer flags.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "quantize/metadata.hpp"
+
+#include "convert/tokenizer/files.hpp"
+
+namespace quantize {
+
+struct SpecialTokensRequest {
+  const TokenizerFiles& files;
+  Json config;                               // config.json
+  std::optional<std::uint64_t> token_count;  // ids from here on are skipped
+  bool merges = false;
+};
+
+void append_special_tokens(const SpecialTokensRequest& request, Metadata& metadata);
+
+}  // namespace quantize

@@ -1,0 +1,402 @@
+// One function per route; each either writes its keys or says that its files are not there, and
+// the next route is tried.
+#include "convert/vocabulary.hpp"
+
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include "convert/tokenizer/files.hpp"
+#include "convert/tokenizer/pre_tokenizer.hpp"
+#include "convert/tokenizer/sentencepiece.hpp"
+#include "convert/tokenizer/special_tokens.hpp"
+
+namespace quantize {
+namespace {
+
+constexpr std::string_view kWordStart = "\u2581";
+constexpr float kPaddingScore = -10000;
+constexpr float kAddedScore = -1000;
+constexpr std::size_t kMaxTokenBytes = 65535;
+
+enum TokenType : std::int32_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+struct Vocabulary {
+  std::vector<std::string> tokens;
+  std::vector<float> scores;
+  std::vector<std::int32_t> types;
+
+  explicit Vocabulary(std::uint64_t count = 0) {
+    for (std::uint64_t i = 0; i < count; ++i)
+      add("[PAD" + std::to_string(i) + "]", kPaddingScore, unused);
+  }
+  void add(std::string text, float score, std::int32_t type) {
+    tokens.push_back(std::move(text));
+    scores.push_back(score);
+    types.push_back(type);
+  }
+  void set(std::size_t id, std::string text, float score, std::int32_t type) {
+    tokens[id] = std::move(text);
+    scores[id] = score;
+    types[id] = type;
+  }
+};
+
+bool looks_special(std::string_view text) {
+  const auto wrapped = [&](std::string_view head, std::string_view tail) {
+    return text.starts_with(head) && text.ends_with(tail);
+  };
+  return text == "<pad>" || text == "<mask>" || text == "<2mass>" || text == "[@BOS@]" ||
+         wrapped("<|", "|>") || wrapped("<\uFF5C", "\uFF5C>") || wrapped("<unused", ">");
+}
+
+std::string word_starts_to_spaces(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text.substr(at).starts_with(kWordStart)) {
+      out += ' ';
+      at += kWordStart.size();
+    } else {
+      out += text[at++];
+    }
+  }
+  return out;
+}
+
+// "<0x", two hexadecimal digits, ">".
+bool is_byte_token(std::string_view text) {
+  const auto hex = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+  };
+  return text.size() == 6 && text.starts_with("<0x") && text[5] == '>' && hex(text[3]) &&
+         hex(text[4]);
+}
+
+std::optional<std::uint64_t> parse_index(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.empty() || text.size() > 7) return std::nullopt;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value;
+}
+
+struct Added {
+  std::string text;
+  bool special = false;
+};
+
+class Routes {
+ public:
+  Routes(const VocabularyRequest& request, Metadata& metadata, Warnings& warnings)
+      : request_(request),
+        metadata_(metadata),
+        warnings_(warnings),
+        files_(request.directory, warnings) {}
+
+  void run() {
+    const bool llama = std::find(request_.routes.begin(), request_.routes.end(),
+                                 VocabularyRoute::sentencepiece) != request_.routes.end();
+    if (llama)
+      if (const Json prefix = member(files_.config, "add_prefix_space");
+          prefix && prefix.is_boolean())
+        metadata_.append("tokenizer.ggml.add_space_prefix", prefix.boolean());
+    const bool found = std::any_of(request_.routes.begin(), request_.routes.end(),
+                                   [&](VocabularyRoute route) { return try_route(route); });
+    if (!found)
+      fail(ErrorCode::TK01, request_.directory.path(), std::nullopt,
+           "the directory has no tokenizer that this model family can use", {},
+           "tokenizer.model or tokenizer.json");
+    if (!llama) return;
+    constexpr std::uint64_t kCodeLlama = 32016, kSmolLm = 49152;
+    constexpr std::uint32_t kCodeLlamaEot = 32010;
+    if (vocabulary_size() == kCodeLlama)
+      metadata_.set("tokenizer.ggml.eot_token_id", kCodeLlamaEot);
+    if (vocabulary_size() == kSmolLm) metadata_.set("tokenizer.ggml.add_bos_token", false);
+  }
+
+ private:
+  bool try_route(VocabularyRoute route) {
+    switch (route) {
+      case VocabularyRoute::sentencepiece:
+        return sentencepiece();
+      case VocabularyRoute::llama_hf:
+        return llama_hf();
+      case VocabularyRoute::byte_level_bpe:
+        return byte_level();
+      case VocabularyRoute::wordpiece:
+        return wordpiece();
+    }
+    return false;
+  }
+
+  std::optional<std::uint64_t> vocabulary_size() const {
+    const Json size = member(request_.config, "vocab_size");
+    if (!size) return std::nullopt;
+    const std::optional<std::uint64_t> value =
+        size.is_number() ? size.as_u64() : std::optional<std::uint64_t>();
+    if (!value || *value == 0 || *value > kMaxTokens)
+      fail(ErrorCode::CF04, request_.directory.path_of("config.json"), size.offset(),
+           "vocab_size is out of range", {}, "1 to " + std::to_string(kMaxTokens));
+    return value;
+  }
+
+  void warn(ErrorCode code, const std::string& file, Json where, std::string text) {
+    warnings_.add(code, file, where ? std::optional(where.offset()) : std::nullopt,
+                  std::move(text));
+  }
+
+  // One token of text with an id below the vocabulary's size: the rows must exist in the weights.
+  void check_rows(std::uint64_t count, const std::string& file) const {
+    if (request_.embedding_rows != 0 && count > request_.embedding_rows)
+      fail(ErrorCode::CF05, file, std::nullopt, "there are more tokens than embedding rows",
+           std::to_string(count), std::to_string(request_.embedding_rows));
+  }
+
+  void check_text(std::string_view text, std::uint64_t offset, const std::string& file) const {
+    if (text.empty() || text.size() > kMaxTokenBytes)
+      fail(ErrorCode::TK05, file, offset, "a token's length", std::to_string(text.size()),
+           "1 to " + std::to_string(kMaxTokenBytes) + " bytes");
+  }
+
+  void append_lists(std::string model, std::string pre, Vocabulary& vocabulary, bool scores) {
+    metadata_.append("tokenizer.ggml.model", std::move(model));
+    metadata_.append("tokenizer.ggml.pre", std::move(pre));
+    metadata_.append("tokenizer.ggml.tokens", MetaArray(std::move(vocabulary.tokens)));
+    if (scores) metadata_.append("tokenizer.ggml.scores", MetaArray(std::move(vocabulary.scores)));
+    metadata_.append("tokenizer.ggml.token_type", MetaArray(std::move(vocabulary.types)));
+  }
+
+  bool sentencepiece() {
+    const std::optional<std::string> bytes =
+        request_.directory.read("tokenizer.model", kMaxSentencePieceBytes, ErrorCode::SP09);
+    if (!bytes) return false;
+    const std::string file = request_.directory.path_of("tokenizer.model");
+    const std::vector<SentencePiece> pieces = parse_sentencepiece(*bytes, file);
+    const std::uint64_t count = vocabulary_size().value_or(pieces.size());
+    check_rows(count, file);
+    if (pieces.size() > count)
+      warn(ErrorCode::TK02, file, {}, "pieces beyond the vocabulary are left out");
+    Vocabulary vocabulary(count);
+    for (std::size_t id = 0; id < std::min<std::uint64_t>(count, pieces.size()); ++id) {
+      std::int32_t type = static_cast<std::int32_t>(pieces[id].type);
+      if (type == user_defined) type = normal;
+      vocabulary.set(id, pieces[id].text, pieces[id].score, type);
+    }
+    add_from_added_tokens_json(vocabulary);
+    if (const Json decoder = member(files_.config, "added_tokens_decoder"))
+      for (const Json entry : decoder.children()) {
+        const std::optional<std::uint64_t> id = parse_index(entry.key());
+        const std::optional<std::string> text = token_text(entry);
+        if (!id || !text)
+          fail(ErrorCode::TK02, files_.config_path, entry.key_offset(), "malformed added token");
+        if (*id >= count) {
+          warn(ErrorCode::TK02, files_.config_path, entry,
+               "added tokens beyond the vocabulary are left out");
+          continue;
+        }
+        set_added(vocabulary, *id, *text, is_true(member(entry, "special")));
+      }
+    append_lists("llama", "default", vocabulary, true);
+    append_special_tokens({files_, request_.config, count, false}, metadata_);
+    return true;
+  }
+
+  static void set_added(Vocabulary& vocabulary, std::uint64_t id, const std::string& text,
+                        bool special) {
+    if (special || looks_special(text)) {
+      vocabulary.set(id, text, kAddedScore, control);
+    } else {
+      vocabulary.set(id, word_starts_to_spaces(text), kAddedScore, user_defined);
+    }
+  }
+
+  void add_from_added_tokens_json(Vocabulary& vocabulary) {
+    constexpr std::uint64_t kMaxBytes = std::uint64_t{16} << 20;
+    std::optional<std::string> text = request_.directory.read("added_tokens.json", kMaxBytes);
+    if (!text) return;
+    const std::string file = request_.directory.path_of("added_tokens.json");
+    const auto document = JsonDocument::parse(std::move(*text), file, JsonRules{}, &warnings_);
+    for (const Json entry : document->root().children()) {
+      const std::uint32_t id = token_id(entry, file);
+      if (id < vocabulary.tokens.size())
+        vocabulary.set(id, std::string(entry.key()), kAddedScore, user_defined);
+      else
+        warn(ErrorCode::TK02, file, entry, "added tokens beyond the vocabulary are left out");
+    }
+  }
+
+  // Tokens of model.vocab by id, after T1 and T5.
+  std::map<std::uint32_t, std::string> model_tokens() const {
+    const Json list = member(member(files_.tokenizer, "model"), "vocab");
+    std::map<std::uint32_t, std::string> out;
+    if (!list || !list.is_object()) {
+      const Json model = member(files_.tokenizer, "model");
+      fail(ErrorCode::TK06, files_.tokenizer_path,
+           model ? std::optional(model.offset()) : std::nullopt,
+           "the tokenizer's model has no vocabulary of the known form");
+    }
+    for (const Json entry : list.children()) {
+      check_text(entry.key(), entry.key_offset(), files_.tokenizer_path);
+      if (!out.emplace(token_id(entry, files_.tokenizer_path), entry.key()).second)
+        fail(ErrorCode::TK02, files_.tokenizer_path, entry.offset(), "two tokens have one id",
+             std::string(entry.number_text()));
+    }
+    return out;
+  }
+
+  std::map<std::uint32_t, Added> added_tokens() const {
+    std::map<std::uint32_t, Added> out;
+    if (const Json list = member(files_.tokenizer, "added_tokens"))
+      for (const Json entry : list.children()) {
+        const Json content = member(entry, "content");
+        if (!content || !content.is_string())
+          fail(ErrorCode::TK02, files_.tokenizer_path, entry.offset(), "malformed added token");
+        check_text(content.string(), content.offset(), files_.tokenizer_path);
+        out[token_id(member(entry, "id"), files_.tokenizer_path)] = {
+            std::string(content.string()), is_true(member(entry, "special"))};
+      }
+    if (const Json list = member(files_.config, "added_tokens_decoder"))
+      for (const Json entry : list.children()) {
+        const std::optional<std::uint64_t> id = parse_index(entry.key());
+        const std::optional<std::string> text = token_text(entry);
+        if (id && *id < kMaxTokens && text)
+          out.try_emplace(static_cast<std::uint32_t>(*id),
+                          Added{*text, is_true(member(entry, "special"))});
+      }
+    return out;
+  }
+
+  std::string_view model_type() const {
+    const Json type = member(member(files_.tokenizer, "model"), "type");
+    return type && type.is_string() ? type.string() : std::string_view();
+  }
+
+  bool llama_hf() {
+    const Json model = member(files_.tokenizer, "model");
+    const Json decoder = member(member(files_.tokenizer, "decoder"), "type");
+    if (model_type() != "BPE" || !is_true(member(model, "byte_fallback")) || !decoder ||
+        !decoder.is_string() || decoder.string() != "Sequence")
+      return false;
+    const std::map<std::uint32_t, std::string> base = model_tokens();
+    const std::map<std::uint32_t, Added> added = added_tokens();
+    std::unordered_set<std::string> special;
+    for (const std::string_view name : {"bos", "eos", "unk", "sep", "pad", "cls", "mask"})
+      if (const auto text = token_text(member(files_.config, std::string(name) + "_token")))
+        special.insert(*text);
+    if (const Json more = member(files_.config, "additional_special_tokens"))
+      for (const Json entry : more.children())
+        if (const auto text = token_text(entry)) special.insert(*text);
+    const Json class_name = member(files_.config, "tokenizer_class");
+    if (class_name && class_name.is_string() && class_name.string().starts_with("LlamaTokenizer"))
+      for (const std::string_view key : {"bos_token:<s>", "eos_token:</s>", "unk_token:<unk>"})
+        if (!files_.config.find(key.substr(0, 9))) special.insert(std::string(key.substr(10)));
+    Vocabulary vocabulary;
+    for (const auto& [id, text] : base) {
+      if (id != vocabulary.tokens.size())
+        fail(ErrorCode::TK02, files_.tokenizer_path, std::nullopt, "the ids have a gap",
+             std::to_string(id), std::to_string(vocabulary.tokens.size()));
+      if (text.starts_with("<0x") && text.ends_with(">") && !is_byte_token(text))
+        fail(ErrorCode::TK07, files_.tokenizer_path, byte_offset(text), "malformed byte token",
+             text, "<0xHH>");
+      vocabulary.add(text, kAddedScore,
+                     is_byte_token(text)      ? byte
+                     : special.contains(text) ? control
+                                              : normal);
+    }
+    for (const auto& [id, token] : added)
+      if (id >= base.size())
+        vocabulary.add(token.text, kAddedScore, token.special ? control : user_defined);
+    check_rows(vocabulary.tokens.size(), files_.tokenizer_path);
+    const std::uint64_t count = vocabulary.tokens.size();
+    append_lists("llama", "default", vocabulary, true);
+    append_special_tokens({files_, request_.config, count, false}, metadata_);
+    return true;
+  }
+
+  std::optional<std::uint64_t> byte_offset(std::string_view text) const {
+    const std::optional<Json> entry = member(member(files_.tokenizer, "model"), "vocab").find(text);
+    return entry ? std::optional(entry->key_offset()) : std::nullopt;
+  }
+
+  // Steps shared by byte-level BPE and WordPiece: every id of the vocabulary, gaps filled.
+  Vocabulary by_id() {
+    const std::map<std::uint32_t, std::string> base = model_tokens();
+    const std::map<std::uint32_t, Added> added = added_tokens();
+    std::uint64_t highest = 0;
+    for (const std::uint64_t id :
+         {base.empty() ? 0 : base.rbegin()->first, added.empty() ? 0 : added.rbegin()->first})
+      highest = std::max(highest, id);
+    const std::uint64_t count = vocabulary_size().value_or(base.size());
+    const std::uint64_t needed = std::max(vocabulary_size() ? count : 0, highest + 1);
+    check_rows(needed, files_.tokenizer_path);
+    if (highest >= count && vocabulary_size())
+      fail(ErrorCode::TK02, files_.tokenizer_path, std::nullopt, "an id is beyond vocab_size",
+           std::to_string(highest), "below " + std::to_string(count));
+    Vocabulary vocabulary(needed);
+    for (const auto& [id, text] : base) vocabulary.set(id, text, 0, normal);
+    for (const auto& [id, token] : added) {
+      const auto old = base.find(id);
+      if (old != base.end() && old->second != token.text)
+        warn(ErrorCode::TK02, files_.tokenizer_path, {}, "an added token replaces another token");
+      set_added(vocabulary, id, token.text, token.special);
+    }
+    return vocabulary;
+  }
+
+  std::string pre_name() const {
+    return request_.pre_tokenizer ? *request_.pre_tokenizer : pre_tokenizer_name(files_);
+  }
+
+  bool byte_level() {
+    if (!files_.tokenizer) return false;
+    if (model_type() != "BPE") unsupported_model();
+    Vocabulary vocabulary = by_id();
+    append_lists("gpt2", pre_name(), vocabulary, false);
+    append_special_tokens({files_, request_.config, std::nullopt, true}, metadata_);
+    return true;
+  }
+
+  [[noreturn]] void unsupported_model() const {
+    const Json type = member(member(files_.tokenizer, "model"), "type");
+    fail(ErrorCode::TK06, files_.tokenizer_path, type ? std::optional(type.offset()) : std::nullopt,
+         "unknown tokenizer model", std::string(model_type()));
+  }
+
+  bool wordpiece() {
+    if (!files_.tokenizer) return false;
+    if (model_type() != "WordPiece") unsupported_model();
+    Vocabulary vocabulary = by_id();
+    for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+      std::string& text = vocabulary.tokens[id];
+      if (vocabulary.types[id] == control) continue;
+      if (text.starts_with("##")) {
+        text.erase(0, 2);
+      } else {
+        text.insert(0, kWordStart);
+      }
+    }
+    const Json segments = member(request_.config, "type_vocab_size");
+    const auto segment_count = segments && segments.is_number() ? segments.as_u64() : std::nullopt;
+    metadata_.append("tokenizer.ggml.token_type_count",
+                     static_cast<std::uint32_t>(segment_count.value_or(1)));
+    const std::uint64_t count = vocabulary.tokens.size();
+    append_lists("bert", pre_name(), vocabulary, false);
+    append_special_tokens({files_, request_.config, count, false}, metadata_);
+    return true;
+  }
+
+  const VocabularyRequest& request_;
+  Metadata& metadata_;
+  Warnings& warnings_;
+  TokenizerFiles files_;
+};
+
+}  // namespace
+
+void append_vocabulary(const VocabularyRequest& request, Metadata& metadata, Warnings& warnings) {
+  Routes(request, metadata, warnings).run();
+}
+
+}  // namespace quantize
