@@ -145,7 +145,8 @@ std::function<Made()> tensor_named(std::string name) {
 GgufBuilder plain_tensors(std::vector<std::uint64_t> offsets) {
   GgufBuilder builder;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
-    builder.raw_tensor(std::string("t").append(std::to_string(i)), {32}, kF32, zeros(128), offsets[i]);
+    builder.raw_tensor(std::string("t").append(std::to_string(i)), {32}, kF32, zeros(128),
+                       offsets[i]);
   }
   return builder;
 }
