@@ -2,7 +2,7 @@
 // the code and the offset that reading it must give. tests/hardening/gguf.md lists what is covered
 // elsewhere and where we differ from the table.
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -474,16 +474,25 @@ TEST(GgufCases, EveryPrefixIsRefused) {
   EXPECT_EQ(met, codes);
 }
 
+// Processor time, so that a busy machine does not decide. Sanitizers, unoptimized builds and
+// emulated processors are ten times slower; what they must still catch is a loop over all pairs.
+#if defined(NDEBUG) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+constexpr double kSecondsForAMillionKeys = 3;
+#else
+constexpr double kSecondsForAMillionKeys = 60;
+#endif
+
 // case-gg-080
 TEST(GgufCases, AMillionKeysAreReadWithinThreeSeconds) {
   GgufBuilder builder;
   for (int i = 0; i < 1000000; ++i) builder.raw_key(std::to_string(i), 0, "x");
   const std::string bytes = builder.build().bytes;
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const Outcome got = examine(bytes);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  const double took = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   EXPECT_EQ(got.exit, 0) << got.line;
-  EXPECT_LT(took.count(), 3.0);
+  EXPECT_LT(took, kSecondsForAMillionKeys);
 }
 
 TEST(GgufCases, MetadataBeyondTheCapIsRefused) {
