@@ -26,6 +26,9 @@ class Sink {
   // Checks size and header, syncs, publishes. Several sinks: finish() all, then publish() all.
   virtual void finish() = 0;   // W8 to W10: everything but the name
   virtual void publish() = 0;  // W11 to W13
+  // Removes the names that publish() created (a later output of the same run failed); files that
+  // replaced older ones stay.
+  virtual void withdraw() noexcept {}
   virtual std::vector<std::string> paths() const = 0;
 };
 

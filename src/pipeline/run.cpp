@@ -3,6 +3,7 @@
 // overlap on all cores. Slabs depend on shapes alone, and their statistics are folded in slab order
 // afterwards: neither bytes nor figures know the number of threads.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -25,6 +26,7 @@
 
 #include "convert/value.hpp"
 #include "core/float16.hpp"
+#include "pipeline/locate.hpp"
 #include "pipeline/measure.hpp"
 
 namespace quantize {
@@ -33,6 +35,9 @@ namespace {
 constexpr std::uint64_t kSlabValues = std::uint64_t{1} << 19;  // a multiple of every block length
 constexpr std::uint64_t kDefaultMemory = std::uint64_t{160} << 20;
 constexpr std::uint64_t kDefaultMemoryPerOutput = std::uint64_t{48} << 20;
+constexpr std::uint64_t kMeasureValues =
+    4096;  // decoded and compared at once, in the nearest cache
+constexpr std::uint64_t kWorkerBytes = std::uint64_t{64} << 10;  // small buffers of a worker
 constexpr auto kProgressPeriod = std::chrono::milliseconds(100);
 
 // Where one output wants a model tensor.
@@ -50,6 +55,12 @@ struct Job {
   std::uint64_t slabs_per_row = 0;  // 0: slabs are whole rows
   std::uint64_t slabs = 0;
   std::uint64_t first_slab = 0;  // in the numbering over the whole run
+};
+
+// Values of a tensor that are not finite.
+struct NonFiniteCount {
+  std::uint64_t values = 0;
+  std::uint64_t first = 0;  // index in the tensor
 };
 
 struct Slab {
@@ -85,8 +96,15 @@ Slab slab_of(const Job& job, std::uint64_t index) {
 std::uint64_t worker_bytes(const Job& job) {
   const std::uint64_t values =
       std::min(std::max<std::uint64_t>(job.slab_values, 1), job.tensor->shape.values());
-  // Fetched elements, floats, rounded floats, decoded floats, one output's blocks.
-  return values * (8 + 4 * 4) + fetch_scratch_bytes(*job.tensor->value, values) + 4096;
+  std::uint64_t largest_output = 0;
+  for (const Destination& d : job.destinations) {
+    const TypeInfo& type = info(d.planned->type);
+    largest_output = std::max(largest_output, values / type.block_values * type.block_bytes);
+  }
+  const TypeInfo& stored = info(job.tensor->value->type);
+  // Fetched elements, floats, rounded floats, one output's blocks.
+  return values / stored.block_values * stored.block_bytes + 2 * values * sizeof(float) +
+         largest_output + fetch_scratch_bytes(*job.tensor->value, values) + kWorkerBytes;
 }
 
 // The list of jobs, in the order of the first output's files (a stream needs that order; for the
@@ -142,7 +160,7 @@ unsigned usable_cores() {
 // One thread's buffers, grown to the largest slab it meets.
 struct Scratch {
   std::vector<std::byte> fetched, blocks;
-  std::vector<float> source, rounded, decoded, statistic;
+  std::vector<float> source, rounded, statistic;
 };
 
 class Run {
@@ -155,6 +173,7 @@ class Run {
         warnings_(warnings),
         jobs_(make_jobs(model, outputs)) {
     total_slabs_ = jobs_.empty() ? 0 : jobs_.back().first_slab + jobs_.back().slabs;
+    nonfinite_.resize(jobs_.size());
     stats_.resize(jobs_.size());
     for (std::size_t j = 0; j < jobs_.size(); ++j)
       stats_[j].resize(jobs_[j].slabs * jobs_[j].destinations.size());
@@ -171,6 +190,7 @@ class Run {
   std::vector<Report> execute() {
     for (const Output& output : outputs_) output.sink->begin(*output.plan);
     work();
+    warn_nonfinite();
     model_.source->check_unchanged();
     std::vector<Report> reports = make_reports();
     for (const Output& output : outputs_) output.sink->finish();
@@ -182,11 +202,22 @@ class Run {
     }
     check_stop();
     if (options_.before_publish) options_.before_publish(reports);
-    for (const Output& output : outputs_) output.sink->publish();
+    publish();
     return reports;
   }
 
  private:
+  // All or nothing: what was already published is withdrawn when a later output cannot be.
+  void publish() {
+    std::size_t done = 0;
+    try {
+      for (; done < outputs_.size(); ++done) outputs_[done].sink->publish();
+    } catch (...) {
+      while (done-- > 0) outputs_[done].sink->withdraw();
+      throw;
+    }
+  }
+
   void check_stop() const {
     if (options_.stop && options_.stop->load(std::memory_order_relaxed)) throw Stopped{};
   }
@@ -208,6 +239,8 @@ class Run {
 
   void work() {
     const unsigned count = thread_count();
+    read_ahead_slabs_ = 2 * count;
+    for (std::uint64_t slab = 0; slab < read_ahead_slabs_; ++slab) read_ahead(slab);
     std::vector<std::thread> threads;
     running_ = count;
     try {
@@ -296,15 +329,18 @@ class Run {
     const ModelTensor& tensor = *job.tensor;
     const ValueNode& value = *tensor.value;
 
+    read_ahead(number + read_ahead_slabs_);
     scratch.fetched.resize(stored_bytes(value.type, slab.count));
     fetch(value, *model_.source, slab.first, slab.count, scratch.fetched);
     const Quantizer* decoder = find_quantizer(value.type);
-    const bool nonfinite =
-        decoder &&
-        decoder->first_invalid(scratch.fetched.data(), slab.count / info(value.type).block_values);
-    if (nonfinite) check_nonfinite(job, slab, *decoder, scratch);
-
     bool decoded = false;
+    std::uint64_t nonfinite = 0;
+    if (decoder && decoder->first_invalid(scratch.fetched.data(),
+                                          slab.count / info(value.type).block_values)) {
+      decode_source(tensor, *decoder, slab, scratch);
+      decoded = true;
+      nonfinite = check_nonfinite(job_index, slab, scratch);
+    }
     for (std::size_t d = 0; d < job.destinations.size(); ++d) {
       const Destination& destination = job.destinations[d];
       const PlannedTensor& planned = *destination.planned;
@@ -312,49 +348,93 @@ class Run {
       const std::uint64_t offset = stored_bytes(planned.type, slab.first);
       if (planned.type == value.type && tensor.stored_type == value.type) {  // byte for byte
         stats.values = slab.count;
-        stats.nonfinite = nonfinite ? 1 : 0;
+        stats.nonfinite = nonfinite;
         write(number, destination, offset, scratch.fetched);
         continue;
+      }
+      const Quantizer* encoder = find_quantizer(planned.type);
+      if (!decoder || !encoder || !encoder->encode) {
+        fail(ErrorCode::QZ03, std::string(model_.source->path()), {},
+             "tensor " + quoted(tensor.name) + " cannot be converted",
+             std::string(info(value.type).name), std::string(info(planned.type).name));
       }
       if (!decoded) {
         decode_source(tensor, *decoder, slab, scratch);
         decoded = true;
       }
-      encode(job, planned, slab, scratch);
-      stats = measure_output(planned, slab, nonfinite, scratch);
+      encode(job, destination, slab, nonfinite != 0, scratch);
+      stats = measure_output(job, planned, slab, nonfinite != 0, scratch);
       write(number, destination, offset, scratch.blocks);
     }
     bytes_done_ += scratch.fetched.size();
     end_turn(number);
   }
 
-  // Source values that are not finite: an error if they go into blocks, a warning where they are
-  // kept.
-  void check_nonfinite(const Job& job, const Slab& slab, const Quantizer& decoder,
-                       const Scratch& scratch) {
-    const ModelTensor& tensor = *job.tensor;
-    const TypeInfo& type = info(tensor.value->type);
-    const std::uint64_t block =
-        *decoder.first_invalid(scratch.fetched.data(), slab.count / type.block_values);
-    const std::uint64_t index = slab.first + block * type.block_values;
-    std::string file(model_.source->path());
-    std::optional<std::uint64_t> offset;
-    if (const auto* read = std::get_if<ReadTensor>(&tensor.value->op)) {
-      const SourceTensor& source = model_.source->tensors()[read->tensor];
-      file = model_.source->files()[source.file].path;
-      offset = source.data_offset + stored_bytes(tensor.value->type, index);
+  // Hints that a slab will be read soon: its share of the bytes of its source tensors, taken as one
+  // run. For permuted rows that is right to within a head.
+  void read_ahead(std::uint64_t number) const {
+    if (number >= total_slabs_) return;
+    const Job& job = jobs_[job_of(number)];
+    const Slab slab = slab_of(job, number - job.first_slab);
+    const Source& source = *model_.source;
+    std::uint64_t total = 0;
+    for (const std::size_t t : job.tensor->source_tensors) total += source.tensors()[t].bytes;
+    const auto share = [&](std::uint64_t values) {
+      const double part =
+          static_cast<double>(values) / static_cast<double>(job.tensor->shape.values());
+      return std::min(total, static_cast<std::uint64_t>(part * static_cast<double>(total)));
+    };
+    std::uint64_t begin = share(slab.first);
+    std::uint64_t end = share(slab.first + slab.count);
+    for (const std::size_t t : job.tensor->source_tensors) {
+      const std::uint64_t bytes = source.tensors()[t].bytes;
+      if (begin < std::min(end, bytes)) source.prefetch(t, begin, std::min(end, bytes) - begin);
+      begin -= std::min(begin, bytes);
+      end -= std::min(end, bytes);
     }
-    const std::string text = "tensor " + quoted(tensor.name) +
-                             " holds a value that is not finite, index " + std::to_string(index);
+  }
+
+  // Source values that are not finite: an error if they go into blocks that cannot hold them, else
+  // counted. Returns their number in this slab.
+  std::uint64_t check_nonfinite(std::size_t job_index, const Slab& slab, const Scratch& scratch) {
+    const Job& job = jobs_[job_index];
+    NonFiniteCount found;
+    for (std::uint64_t i = slab.count; i-- > 0;) {
+      if (std::isfinite(scratch.source[i])) continue;
+      found.first = slab.first + i;
+      ++found.values;
+    }
+    if (found.values == 0) return 0;
     for (const Destination& destination : job.destinations) {
       const NonFinite policy = outputs_[destination.output].plan->nonfinite;
       const bool blocks = is_quantized(destination.planned->type) &&
-                          destination.planned->type != tensor.value->type;
-      if (policy == NonFinite::error || (policy == NonFinite::automatic && blocks)) {
-        fail(ErrorCode::QZ01, file, offset, text);
+                          destination.planned->type != job.tensor->value->type;
+      if (policy == NonFinite::error || (policy != NonFinite::zero && blocks)) {
+        const Place place = locate(*job.tensor->value, *model_.source, found.first);
+        fail(ErrorCode::QZ01, place.file, place.offset, nonfinite_text(job, found.first));
       }
     }
-    warnings_.add(ErrorCode::QZ01, file, offset, text);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    NonFiniteCount& sum = nonfinite_[job_index];
+    sum.first = sum.values == 0 ? found.first : std::min(sum.first, found.first);
+    sum.values += found.values;
+    return found.values;
+  }
+
+  static std::string nonfinite_text(const Job& job, std::uint64_t index) {
+    return "tensor " + quoted(job.tensor->name) + " holds a value that is not finite, index " +
+           std::to_string(index);
+  }
+
+  void warn_nonfinite() {
+    for (std::size_t j = 0; j < jobs_.size(); ++j) {
+      const NonFiniteCount& count = nonfinite_[j];
+      if (count.values == 0) continue;
+      const Place place = locate(*jobs_[j].tensor->value, *model_.source, count.first);
+      warnings_.add(ErrorCode::QZ01, place.file, place.offset,
+                    nonfinite_text(jobs_[j], count.first) + "; the tensor has " +
+                        std::to_string(count.values) + " of them");
+    }
   }
 
   void decode_source(const ModelTensor& tensor, const Quantizer& decoder, const Slab& slab,
@@ -374,15 +454,19 @@ class Run {
     }
   }
 
-  void encode(const Job& job, const PlannedTensor& planned, const Slab& slab, Scratch& scratch) {
+  void encode(const Job& job, const Destination& destination, const Slab& slab, bool nonfinite,
+              Scratch& scratch) {
     const ModelTensor& tensor = *job.tensor;
+    const PlannedTensor& planned = *destination.planned;
     const Quantizer& quantizer = *find_quantizer(planned.type);
-    const bool zero = outputs_.empty() ? false : is_zeroing(planned);
-    if (zero) {
-      for (float& x : scratch.source) x = std::isfinite(x) ? x : 0.0F;
-      for (float& x : scratch.rounded) x = std::isfinite(x) ? x : 0.0F;
+    std::vector<float> zeroed;
+    if (nonfinite && is_quantized(planned.type)) {  // only --nonfinite zero gets here
+      zeroed = scratch.rounded.empty() ? scratch.source : scratch.rounded;
+      for (float& x : zeroed) x = std::isfinite(x) ? x : 0.0F;
     }
-    const std::vector<float>& values = scratch.rounded.empty() ? scratch.source : scratch.rounded;
+    const std::vector<float>& values = !zeroed.empty()           ? zeroed
+                                       : scratch.rounded.empty() ? scratch.source
+                                                                 : scratch.rounded;
     scratch.blocks.resize(stored_bytes(planned.type, slab.count));
     const std::uint64_t row = tensor.shape.row_values();
     const std::uint64_t matrix = tensor.shape.rank() < 2
@@ -408,10 +492,6 @@ class Run {
       quantizer.encode(input, scratch.blocks.data() + stored_bytes(planned.type, at));
       at += count;
     }
-  }
-
-  bool is_zeroing(const PlannedTensor& planned) const {
-    return is_quantized(planned.type) && outputs_[0].plan->nonfinite == NonFinite::zero;
   }
 
   void row_statistics(const Job& job, const Quantizer& quantizer, const EncodeInput& input,
@@ -453,22 +533,44 @@ class Run {
     return statistic;
   }
 
-  ErrorStats measure_output(const PlannedTensor& planned, const Slab& slab, bool nonfinite,
-                            Scratch& scratch) const {
+  // Decodes the blocks again, a piece at a time, and adds up what was lost.
+  ErrorStats measure_output(const Job& job, const PlannedTensor& planned, const Slab& slab,
+                            bool nonfinite, const Scratch& scratch) const {
     const Quantizer& quantizer = *find_quantizer(planned.type);
     const TypeInfo& type = info(planned.type);
-    scratch.decoded.resize(slab.count);
-    quantizer.decode(scratch.blocks.data(), slab.count, scratch.decoded.data());
-    const ErrorStats stats = measure(scratch.source.data(), scratch.decoded.data(), slab.count);
     const auto invalid =
         quantizer.first_invalid(scratch.blocks.data(), slab.count / type.block_values);
-    if (stats.saturated != 0 || (invalid && !nonfinite)) {
-      const std::uint64_t index = slab.first + invalid.value_or(0) * type.block_values;
-      fail(ErrorCode::QZ02, std::string(model_.source->path()), {},
-           "tensor " + quoted(planned.name) + " holds values too large for " +
-               std::string(type.name) + ", at or after index " + std::to_string(index));
+    if (invalid && (is_quantized(planned.type) || !nonfinite))
+      fail_too_large(job, planned, slab, *invalid * type.block_values, scratch);
+    ErrorStats stats;
+    std::array<float, kMeasureValues> decoded;
+    for (std::uint64_t at = 0; at < slab.count; at += kMeasureValues) {
+      const std::uint64_t count = std::min(kMeasureValues, slab.count - at);
+      quantizer.decode(scratch.blocks.data() + stored_bytes(planned.type, at), count,
+                       decoded.data());
+      const ErrorStats piece = measure(scratch.source.data() + at, decoded.data(), count);
+      if (piece.saturated != 0) fail_too_large(job, planned, slab, at, scratch);
+      stats.merge(piece);
     }
     return stats;
+  }
+
+  // Names the value of the largest magnitude among those that share the block.
+  [[noreturn]] void fail_too_large(const Job& job, const PlannedTensor& planned, const Slab& slab,
+                                   std::uint64_t first, const Scratch& scratch) const {
+    const std::uint64_t block = info(planned.type).block_values;
+    const std::uint64_t length =
+        std::min(block == 1 ? kMeasureValues : std::uint64_t{block}, slab.count - first);
+    std::uint64_t largest = first;
+    for (std::uint64_t i = first; i < first + length; ++i) {
+      const float magnitude = std::fabs(scratch.source[i]);
+      if (std::isfinite(magnitude) && magnitude > std::fabs(scratch.source[largest])) largest = i;
+    }
+    const Place place = locate(*job.tensor->value, *model_.source, slab.first + largest);
+    fail(ErrorCode::QZ02, place.file, place.offset,
+         "tensor " + quoted(planned.name) + " holds a value too large for " +
+             std::string(info(planned.type).name) + ", index " +
+             std::to_string(slab.first + largest));
   }
 
   // Streams are written slab after slab: a worker waits until all slabs before its own are out.
@@ -524,8 +626,10 @@ class Run {
   std::vector<Job> jobs_;
   std::vector<std::vector<ErrorStats>>
       stats_;  // per job: slab x destination, each written by one worker
+  std::vector<NonFiniteCount> nonfinite_;  // per job
   std::uint64_t total_slabs_ = 0;
   std::uint64_t total_bytes_ = 0;
+  std::uint64_t read_ahead_slabs_ = 0;
   bool sequential_ = false;
 
   std::atomic<std::uint64_t> next_{0};
@@ -533,7 +637,7 @@ class Run {
   std::atomic<std::uint64_t> bytes_written_{0};
   std::atomic<bool> failed_{false};
 
-  std::mutex mutex_;  // running_, turn_, failure_
+  std::mutex mutex_;  // running_, turn_, failure_, nonfinite_
   std::condition_variable finished_;
   std::condition_variable turn_changed_;
   unsigned running_ = 0;

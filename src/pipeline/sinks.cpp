@@ -99,6 +99,10 @@ class FileSink final : public Sink {
     }
   }
 
+  void withdraw() noexcept override {
+    for (const auto& file : files_) file->output.withdraw();
+  }
+
   std::vector<std::string> paths() const override {
     std::vector<std::string> paths;
     for (const auto& file : files_) paths.push_back(file->output.path());
