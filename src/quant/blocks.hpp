@@ -103,6 +103,13 @@ inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* bytes) noexcep
     bytes[i] = static_cast<std::uint8_t>((codes[i] & 15) | (codes[i + 16] & 15) << 4);
 }
 
+// Bit 4 of code i becomes bit i of a little-endian word.
+inline void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t* bytes) noexcept {
+  std::uint32_t word = 0;
+  for (std::uint32_t i = 0; i < 32; ++i) word |= (codes[i] >> 4 & 1U) << i;
+  for (int i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(word >> (8 * i));
+}
+
 // A C cast of float to an integer as x86 computes it: toward zero, and 0x80000000 for what does not
 // fit 32 bits (NaN included), so that the low byte of an overflow is 0 on every target.
 inline std::int32_t truncate(float value) noexcept {

@@ -64,8 +64,11 @@ void encode_f32(const EncodeInput& in, std::byte* out) noexcept {
 }
 template <std::uint16_t (*kConvert)(float) noexcept>
 void encode_16(const EncodeInput& in, std::byte* out) noexcept {
-  for (std::uint64_t i = 0; i < count(in); ++i) {
-    const std::uint16_t bits = kConvert(in.values[i]);
+  // By value: `out` may alias anything, the input's description included.
+  const float* values = in.values;
+  const std::uint64_t total = count(in);
+  for (std::uint64_t i = 0; i < total; ++i) {
+    const std::uint16_t bits = kConvert(values[i]);
     std::memcpy(out + 2 * i, &bits, sizeof bits);
   }
 }

@@ -116,13 +116,18 @@ float refined_scale(const float* x, std::uint8_t* codes) noexcept {
   return sum_l2 > 0 ? sum_lx / sum_l2 : 0.0F;
 }
 
-ScaleMin scale_and_min(int count, int levels, const float* x, const float* weights,
-                       const GridStep& grid, std::uint8_t* codes) noexcept {
+namespace {
+
+// Counts are compile-time constants and products are formed before the sums, so that everything but
+// the sums themselves can run in vectors; the sums keep their order.
+template <int kCount>
+ScaleMin affine_search(int levels, const float* x, const float* weights, const GridStep& grid,
+                       std::uint8_t* codes) noexcept {
   float min = x[0];
   float max = x[0];
   float sum_w = weights[0];
   float sum_x = sum_w * x[0];
-  for (int i = 1; i < count; ++i) {
+  for (int i = 1; i < kCount; ++i) {
     if (x[i] < min) min = x[i];
     if (x[i] > max) max = x[i];
     sum_w = sum_w + weights[i];
@@ -130,34 +135,53 @@ ScaleMin scale_and_min(int count, int levels, const float* x, const float* weigh
   }
   if (min > 0) min = 0;
   if (max <= min) {
-    for (int i = 0; i < count; ++i) codes[i] = 0;
+    for (int i = 0; i < kCount; ++i) codes[i] = 0;
     return {0, -min};
   }
+  float level[kCount];
+  const auto round_levels = [&](float inverse) {
+    for (int i = 0; i < kCount; ++i) {
+      level[i] = static_cast<float>(clamp(nearest_int(inverse * (x[i] - min)), 0, levels));
+    }
+  };
+  const auto keep_codes = [&] {
+    for (int i = 0; i < kCount; ++i) codes[i] = static_cast<std::uint8_t>(level[i]);
+  };
+  const auto error_of = [&](float scale, float offset) {
+    float terms[kCount];
+    for (int i = 0; i < kCount; ++i) {
+      const float difference = scale * level[i] + offset - x[i];
+      terms[i] = weights[i] * (grid.absolute ? std::fabs(difference) : difference * difference);
+    }
+    float error = 0;
+    for (int i = 0; i < kCount; ++i) error = error + terms[i];
+    return error;
+  };
+
   const float top = static_cast<float>(levels);
-  float inverse = top / (max - min);
+  const float inverse = top / (max - min);
   float scale = 1 / inverse;
-  float best = 0;
-  for (int i = 0; i < count; ++i) {
-    const int level = clamp(nearest_int(inverse * (x[i] - min)), 0, levels);
-    codes[i] = static_cast<std::uint8_t>(level);
-    float difference = scale * static_cast<float>(level) + min - x[i];
-    difference = grid.absolute ? std::fabs(difference) : difference * difference;
-    best = best + weights[i] * difference;
-  }
-  std::uint8_t trial[kMaxCount];
+  round_levels(inverse);
+  keep_codes();
+  float best = error_of(scale, min);
   for (int step = 0; step <= grid.count; ++step) {
-    inverse = (grid.first + grid.step * static_cast<float>(step) + top) / (max - min);
+    // An accepted step moves `min`, and the next steps start from there: they are a chain.
+    round_levels((grid.first + grid.step * static_cast<float>(step) + top) / (max - min));
+    float wl[kCount];
+    float wl_l[kCount];
+    float wl_x[kCount];
+    for (int i = 0; i < kCount; ++i) {
+      wl[i] = weights[i] * level[i];
+      wl_l[i] = wl[i] * level[i];
+      wl_x[i] = wl[i] * x[i];
+    }
     float sum_l = 0;
     float sum_l2 = 0;
     float sum_xl = 0;
-    for (int i = 0; i < count; ++i) {
-      const int level = clamp(nearest_int(inverse * (x[i] - min)), 0, levels);
-      trial[i] = static_cast<std::uint8_t>(level);
-      const float l = static_cast<float>(level);
-      const float wl = weights[i] * l;
-      sum_l = sum_l + wl;
-      sum_l2 = sum_l2 + wl * l;
-      sum_xl = sum_xl + wl * x[i];
+    for (int i = 0; i < kCount; ++i) {
+      sum_l = sum_l + wl[i];
+      sum_l2 = sum_l2 + wl_l[i];
+      sum_xl = sum_xl + wl_x[i];
     }
     const float determinant = sum_w * sum_l2 - sum_l * sum_l;
     if (!(determinant > 0)) continue;
@@ -167,20 +191,23 @@ ScaleMin scale_and_min(int count, int levels, const float* x, const float* weigh
       this_min = 0;
       this_scale = sum_xl / sum_l2;
     }
-    float error = 0;
-    for (int i = 0; i < count; ++i) {
-      float difference = this_scale * static_cast<float>(trial[i]) + this_min - x[i];
-      difference = grid.absolute ? std::fabs(difference) : difference * difference;
-      error = error + weights[i] * difference;
-    }
+    const float error = error_of(this_scale, this_min);
     if (error < best) {
-      for (int i = 0; i < count; ++i) codes[i] = trial[i];
+      keep_codes();
       best = error;
       scale = this_scale;
       min = this_min;
     }
   }
   return {scale, -min};
+}
+
+}  // namespace
+
+ScaleMin scale_and_min(int count, int levels, const float* x, const float* weights,
+                       const GridStep& grid, std::uint8_t* codes) noexcept {
+  return count == 16 ? affine_search<16>(levels, x, weights, grid, codes)
+                     : affine_search<32>(levels, x, weights, grid, codes);
 }
 
 float positive_scale(int count, int levels, const float* x, const float* weights,

@@ -72,7 +72,8 @@ const Oracle& Oracle::instance() {
 Oracle::Oracle() : base_(load("libggml-base.so")) {
   load("libggml.v0.5.0.so");
   llama_ = load("libllama.v0.5.0.so");
-  symbol<void*(InitParams)>(base_, "ggml_init")({1024 * 1024, nullptr, false});
+  // Kept for the process: the first context fills the library's tables.
+  context_ = symbol<void*(InitParams)>(base_, "ggml_init")({1024 * 1024, nullptr, false});
   symbol<void(void (*)(int, const char*, void*), void*)>(llama_, "llama_log_set")(ignore_log,
                                                                                   nullptr);
   symbol<void()>(llama_, "llama_backend_init")();

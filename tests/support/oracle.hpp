@@ -55,6 +55,7 @@ class Oracle {
   Oracle();
   void* base_ = nullptr;
   void* llama_ = nullptr;
+  void* context_ = nullptr;
 };
 
 }  // namespace quantize::test

@@ -28,10 +28,7 @@ struct BlockQ5_0 {
 
   void set_codes(const std::uint8_t* codes) noexcept {
     pack_nibbles(codes, nibbles);
-    for (int e = 0; e < 32; ++e) {
-      fifth_bits[e / 8] =
-          static_cast<std::uint8_t>(fifth_bits[e / 8] | (codes[e] >> 4 & 1) << (e % 8));
-    }
+    pack_fifth_bits(codes, fifth_bits);
   }
   int code(int e) const noexcept {
     return nibble(nibbles, e) | (fifth_bits[e / 8] >> (e % 8) & 1) << 4;
