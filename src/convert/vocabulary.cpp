@@ -184,6 +184,14 @@ class Routes {
       if (type == user_defined) type = normal;
       vocabulary.set(id, pieces[id].text, pieces[id].score, type);
     }
+    if (const Json list = member(member(files_.tokenizer, "model"), "vocab"); list)
+      for (const Json entry : list.children()) {
+        const std::optional<std::uint64_t> id =
+            entry.is_number() ? entry.as_u64() : std::optional<std::uint64_t>();
+        if (id && *id < pieces.size() && pieces[*id].text != entry.key())
+          warn(ErrorCode::TK06, files_.tokenizer_path, entry,
+               "tokenizer.json disagrees with tokenizer.model, which is used");
+      }
     add_from_added_tokens_json(vocabulary);
     if (const Json decoder = member(files_.config, "added_tokens_decoder"))
       for (const Json entry : decoder.children()) {
@@ -353,6 +361,7 @@ class Routes {
     if (!files_.tokenizer) return false;
     if (model_type() != "BPE") unsupported_model();
     Vocabulary vocabulary = by_id();
+    if (request_.pre_tokenizer) check_merges(files_);
     append_lists("gpt2", pre_name(), vocabulary, false);
     append_special_tokens({files_, request_.config, std::nullopt, true}, metadata_);
     return true;

@@ -327,6 +327,31 @@ class Encoder {
     return out;
   }
 
+  void read_merges() {
+    const Json merges = member(model_, "merges");
+    if (!merges) return;
+    std::uint32_t rank = 0;
+    for (const Json merge : merges.children()) {
+      std::vector<std::string_view> parts;
+      if (merge.is_string()) {
+        const std::string_view text = merge.string();
+        const std::size_t space = text.find(' ');
+        if (space != text.npos && text.find(' ', space + 1) == text.npos)
+          parts = {text.substr(0, space), text.substr(space + 1)};
+      } else {
+        for (const Json part : merge.children())
+          if (part.is_string()) parts.push_back(part.string());
+      }
+      if (parts.size() != 2 || parts[0].empty() || parts[1].empty())
+        bad_merge(merge, "a merge must have two parts");
+      const std::uint32_t* left = find(parts[0]);
+      const std::uint32_t* right = find(parts[1]);
+      const std::uint32_t* joined = find(std::string(parts[0]).append(parts[1]));
+      if (!left || !right || !joined) bad_merge(merge, "a merge names a token that does not exist");
+      merges_.insert_or_assign(pair_of(*left, *right), Merge{rank++, *joined});
+    }
+  }
+
  private:
   struct Part {
     Text text;
@@ -506,31 +531,6 @@ class Encoder {
     fail(ErrorCode::TK03, files_.tokenizer_path, merge.offset(), what);
   }
 
-  void read_merges() {
-    const Json merges = member(model_, "merges");
-    if (!merges) return;
-    std::uint32_t rank = 0;
-    for (const Json merge : merges.children()) {
-      std::vector<std::string_view> parts;
-      if (merge.is_string()) {
-        const std::string_view text = merge.string();
-        const std::size_t space = text.find(' ');
-        if (space != text.npos && text.find(' ', space + 1) == text.npos)
-          parts = {text.substr(0, space), text.substr(space + 1)};
-      } else {
-        for (const Json part : merge.children())
-          if (part.is_string()) parts.push_back(part.string());
-      }
-      if (parts.size() != 2 || parts[0].empty() || parts[1].empty())
-        bad_merge(merge, "a merge must have two parts");
-      const std::uint32_t* left = find(parts[0]);
-      const std::uint32_t* right = find(parts[1]);
-      const std::uint32_t* joined = find(std::string(parts[0]).append(parts[1]));
-      if (!left || !right || !joined) bad_merge(merge, "a merge names a token that does not exist");
-      merges_.insert_or_assign(pair_of(*left, *right), Merge{rank++, *joined});
-    }
-  }
-
   static std::uint64_t pair_of(std::uint32_t left, std::uint32_t right) {
     return (std::uint64_t{left} << 32) | right;
   }
@@ -667,6 +667,8 @@ constexpr Row kRows[] = {
 std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files) {
   return Encoder(files).encode();
 }
+
+void check_merges(const TokenizerFiles& files) { Encoder(files).read_merges(); }
 
 std::string pre_tokenizer_name(const TokenizerFiles& files) {
   Encoder encoder(files);

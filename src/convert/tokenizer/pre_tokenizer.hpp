@@ -16,4 +16,7 @@ std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files);
 // warning. TK06 (naming --pre) for an unknown shape.
 std::string pre_tokenizer_name(const TokenizerFiles& files);
 
+// Every merge has two parts that exist, and so does their union; TK03 otherwise.
+void check_merges(const TokenizerFiles& files);
+
 }  // namespace quantize
