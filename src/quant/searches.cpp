@@ -1,6 +1,7 @@
 #include "quant/searches.hpp"
 
 #include <cmath>
+#include <cstddef>
 
 namespace quantize::search {
 namespace {
@@ -120,14 +121,14 @@ namespace {
 
 // Counts are compile-time constants and products are formed before the sums, so that everything but
 // the sums themselves can run in vectors; the sums keep their order.
-template <int kCount>
+template <std::size_t kCount>
 ScaleMin affine_search(int levels, const float* x, const float* weights, const GridStep& grid,
                        std::uint8_t* codes) noexcept {
   float min = x[0];
   float max = x[0];
   float sum_w = weights[0];
   float sum_x = sum_w * x[0];
-  for (int i = 1; i < kCount; ++i) {
+  for (std::size_t i = 1; i < kCount; ++i) {
     if (x[i] < min) min = x[i];
     if (x[i] > max) max = x[i];
     sum_w = sum_w + weights[i];
@@ -135,26 +136,26 @@ ScaleMin affine_search(int levels, const float* x, const float* weights, const G
   }
   if (min > 0) min = 0;
   if (max <= min) {
-    for (int i = 0; i < kCount; ++i) codes[i] = 0;
+    for (std::size_t i = 0; i < kCount; ++i) codes[i] = 0;
     return {0, -min};
   }
   float level[kCount];
   const auto round_levels = [&](float inverse) {
-    for (int i = 0; i < kCount; ++i) {
+    for (std::size_t i = 0; i < kCount; ++i) {
       level[i] = static_cast<float>(clamp(nearest_int(inverse * (x[i] - min)), 0, levels));
     }
   };
   const auto keep_codes = [&] {
-    for (int i = 0; i < kCount; ++i) codes[i] = static_cast<std::uint8_t>(level[i]);
+    for (std::size_t i = 0; i < kCount; ++i) codes[i] = static_cast<std::uint8_t>(level[i]);
   };
   const auto error_of = [&](float scale, float offset) {
     float terms[kCount];
-    for (int i = 0; i < kCount; ++i) {
+    for (std::size_t i = 0; i < kCount; ++i) {
       const float difference = scale * level[i] + offset - x[i];
       terms[i] = weights[i] * (grid.absolute ? std::fabs(difference) : difference * difference);
     }
     float error = 0;
-    for (int i = 0; i < kCount; ++i) error = error + terms[i];
+    for (std::size_t i = 0; i < kCount; ++i) error = error + terms[i];
     return error;
   };
 
@@ -170,7 +171,7 @@ ScaleMin affine_search(int levels, const float* x, const float* weights, const G
     float wl[kCount];
     float wl_l[kCount];
     float wl_x[kCount];
-    for (int i = 0; i < kCount; ++i) {
+    for (std::size_t i = 0; i < kCount; ++i) {
       wl[i] = weights[i] * level[i];
       wl_l[i] = wl[i] * level[i];
       wl_x[i] = wl[i] * x[i];
@@ -178,7 +179,7 @@ ScaleMin affine_search(int levels, const float* x, const float* weights, const G
     float sum_l = 0;
     float sum_l2 = 0;
     float sum_xl = 0;
-    for (int i = 0; i < kCount; ++i) {
+    for (std::size_t i = 0; i < kCount; ++i) {
       sum_l = sum_l + wl[i];
       sum_l2 = sum_l2 + wl_l[i];
       sum_xl = sum_xl + wl_x[i];
