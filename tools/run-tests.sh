@@ -10,4 +10,4 @@ preset=${1:-release}
 shift || true
 cmake --preset "$preset"
 cmake --build "build/$preset"
-ctest --test-dir "build/$preset" --output-on-failure --no-tests=error "$@"
+ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "$@"
