@@ -129,7 +129,7 @@ TEST_F(Config, AnotherShapeThanConfiguredNamesThePlaceInTheWeights) {
   weights.replace(at + name.size(), 4, "[32,");  // [32] -> [32, 1], paid for with padding
   weights.insert(at + name.size() + 4, "1]");
   const std::size_t padding = weights.find("}}  ", at);
-  if (padding == std::string::npos) GTEST_SKIP() << "the fixture's header has no room";
+  ASSERT_NE(padding, std::string::npos) << "the fixture's header has no room";
   weights.erase(padding + 2, 2);
   directory.write("model.safetensors", weights);
   Warnings warnings;
