@@ -22,6 +22,8 @@ struct EncodeInput {
   std::uint64_t row_values = 0;
   const float* importance = nullptr;     // row_values weights, shared by all rows; or null
   const float* row_statistic = nullptr;  // one per row, if the scheme has a row_statistic; or null
+  // Write the reference's bytes even where they decode to wrong values (IQ3_S after a zero group).
+  bool reference_quirks = false;
 };
 
 struct Quantizer {
