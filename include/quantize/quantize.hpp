@@ -6,6 +6,7 @@
 #include "quantize/escape.hpp"
 #include "quantize/importance.hpp"
 #include "quantize/inspect.hpp"
+#include "quantize/isa.hpp"
 #include "quantize/metadata.hpp"
 #include "quantize/model.hpp"
 #include "quantize/pipeline.hpp"

@@ -18,6 +18,7 @@ int run(int argc, char** argv) {
   }
   const cli::Request request = cli::make_request(raw);
   cli::start_log(request.log_level);
+  if (!request.isa.empty()) force_isa(request.isa);
   return cli::run_command(request);
 }
 

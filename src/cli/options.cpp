@@ -97,6 +97,8 @@ constexpr OptionRow kOptions[] = {
     {"--progress", "WHEN", Kind::once, kConvert, "Report", "auto, always, never"},
     {"-j,--threads", "N", Kind::once, kConvert, "Resources",
      "default: the cores this process may use"},
+    {"--isa", "NAME", Kind::once, kConvert, "Resources",
+     "instruction set: avx512, avx2, sse2, neon, scalar"},
     {"--max-memory", "SIZE", Kind::once, kConvert, "Resources", "cap on buffers (K M G, Ki Mi Gi)"},
     {"--max-metadata", "SIZE", Kind::once, kModel | kInspect, "Resources",
      "cap on the metadata of an input"},

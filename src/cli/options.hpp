@@ -62,6 +62,7 @@ struct Request {
   bool tensors = false;
   bool full = false;
   std::string log_level;
+  std::string isa;  // empty: the best
   When progress = When::automatic;
   RunOptions run;
 };

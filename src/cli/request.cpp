@@ -25,6 +25,17 @@ T choose(std::string_view option, const std::string& text,
   fail(ErrorCode::USE04, "", {}, std::string(option), text.empty() ? "nothing" : text, allowed);
 }
 
+std::string usable_isa(const std::string& name) {
+  std::string allowed;
+  for (const Isa& isa : isas()) {
+    if (!isa.usable) continue;
+    if (isa.name == name) return name;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(isa.name);
+  }
+  fail(ErrorCode::USE04, "", {}, "--isa: not an instruction set that this CPU offers", name,
+       allowed);
+}
+
 std::optional<std::string> path_option(const RawOptions& raw, std::string_view name) {
   auto path = raw.one(name);
   if (path && path->empty())
@@ -218,6 +229,9 @@ Request make_request(const RawOptions& raw) {
   read_output(raw, request);
   if (const auto threads = raw.one("--threads")) {
     request.run.threads = static_cast<unsigned>(parse_count("--threads", *threads, 1, kMaxThreads));
+  }
+  if (const auto isa = raw.one("--isa")) {
+    request.isa = usable_isa(*isa);
   }
   if (const auto size = raw.one("--max-memory")) {
     request.run.max_memory = parse_size("--max-memory", *size);

@@ -9,8 +9,8 @@ namespace quantize {
 float multiply_then_add(float a, float b, float c) noexcept;
 
 // (1 + 2^-12)^2 rounds to 1 + 2^-11: less 1 + 2^-11 gives 0 in two roundings, 2^-24 in one.
-inline bool is_contracted() noexcept {
-  return multiply_then_add(1 + 0x1p-12F, 1 + 0x1p-12F, -(1 + 0x1p-11F)) != 0;
+inline bool is_contracted(float (*multiply_and_add)(float, float, float) noexcept) noexcept {
+  return multiply_and_add(1 + 0x1p-12F, 1 + 0x1p-12F, -(1 + 0x1p-11F)) != 0;
 }
 
 }  // namespace quantize

@@ -46,9 +46,9 @@ std::uint64_t hash_of_blocks(const Quantizer& quantizer, bool weighted) {
   return hash;
 }
 
-GoldenHashes compute_golden_blocks() {
+GoldenHashes compute_golden_blocks(std::span<const Quantizer> table) {
   GoldenHashes hashes;
-  for (const Quantizer& quantizer : quantizers()) {
+  for (const Quantizer& quantizer : table) {
     if (!quantizer.encode) continue;
     for (const bool weighted : {false, true}) {
       if (weighted && quantizer.importance == ImportanceUse::unused) continue;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 
 #include "quantize/quantizer.hpp"
@@ -20,6 +21,6 @@ GoldenHashes read_golden_blocks();
 // What this build computes: one entry for every type and mode that can be encoded.
 std::string golden_name(const Quantizer& quantizer, bool weighted);
 std::uint64_t hash_of_blocks(const Quantizer& quantizer, bool weighted);
-GoldenHashes compute_golden_blocks();
+GoldenHashes compute_golden_blocks(std::span<const Quantizer> table = quantizers());
 
 }  // namespace quantize::test

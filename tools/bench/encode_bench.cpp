@@ -18,6 +18,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "quantize/isa.hpp"
 #include "quantize/quantizer.hpp"
 
 #include "support/oracle.hpp"
@@ -51,6 +52,8 @@ bool parse(int argc, char** argv, Options& options) {
       if (!number(options.repetitions)) return false;
     } else if (name == "--type") {
       options.types.emplace_back(value);
+    } else if (name == "--isa") {
+      if (!force_isa(value)) return false;
     } else if (name == "--json") {
       options.json = value;
     } else {
@@ -99,7 +102,7 @@ int run(const Options& options) {
   std::vector<float> row(kColumns);
   test::Random random(1);
   for (std::size_t at = 0; at < count; at += kColumns) {
-    test::fill_row(test::RowKind::normal, random, row);
+    test::fill_row(test::RowKind::from_bf16, random, row);
     std::copy(row.begin(), row.end(), values.begin() + static_cast<std::ptrdiff_t>(at));
   }
   std::vector<float> importance(kColumns);
@@ -116,8 +119,10 @@ int run(const Options& options) {
                            {"repetitions", options.repetitions},
                            {"unit", "million values per second"},
                            {"rows", nlohmann::json::array()}};
-  std::printf("%s, compiler %s, %zu values, minimum of %llu\n", cpu_name().c_str(), __VERSION__,
-              count, static_cast<unsigned long long>(options.repetitions));
+  report["isa"] = active_isa();
+  std::printf("%s, %s, compiler %s, %zu values, minimum of %llu\n", cpu_name().c_str(),
+              std::string(active_isa()).c_str(), __VERSION__, count,
+              static_cast<unsigned long long>(options.repetitions));
   std::printf("%-8s %-9s %10s %10s %8s\n", "type", "mode", "Mvalues/s", "reference", "factor");
 
   std::vector<std::byte> ours(count * sizeof(float));
@@ -195,8 +200,9 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) {
-    std::fprintf(
-        stderr, "usage: encode_bench [--mib N] [--repetitions N] [--type NAME]... [--json FILE]\n");
+    std::fprintf(stderr,
+                 "usage: encode_bench [--mib N] [--repetitions N] [--type NAME]... [--isa NAME] "
+                 "[--json FILE]\n");
     return 64;
   }
   return run(options);
