@@ -196,24 +196,6 @@ struct BlockIQ2_XXS {
   }
 };
 
-// Per 8 values: nine bits of grid index, seven of signs. A 4-bit scale per 16 values.
-struct BlockIQ2_XS {
-  static constexpr int kValues = 256;
-  std::uint16_t scale;
-  std::uint16_t groups[32];
-  std::uint8_t scales[8];
-
-  bool valid() const noexcept { return half_is_finite(scale); }
-  void decode(float* x) const noexcept {
-    for (int e = 0; e < kValues; ++e) {
-      const unsigned group = groups[e / 8];
-      const float d = half_steps(half_to_float(scale), scale_nibble(scales, e / 16), 0.25F);
-      x[e] = with_sign(d * kGrid2[digit2(grids::kIq2Xs[group & 511U], e % 8)],
-                       all_signs(group >> 9), e % 8);
-    }
-  }
-};
-
 struct BlockIQ2_S {
   static constexpr int kValues = 256;
   std::uint16_t scale;
@@ -340,14 +322,13 @@ constexpr Quantizer row(DType type) {
 }
 
 constexpr Quantizer kDecoded[] = {
-    row<BlockIQ2_XXS, 66>(DType::iq2_xxs), row<BlockIQ2_XS, 74>(DType::iq2_xs),
-    row<BlockIQ3_XXS, 98>(DType::iq3_xxs), row<BlockIQ1_S, 50>(DType::iq1_s),
-    row<BlockIQ4_NL, 18>(DType::iq4_nl),   row<BlockIQ3_S, 110>(DType::iq3_s),
-    row<BlockIQ2_S, 82>(DType::iq2_s),     row<BlockIQ4_XS, 136>(DType::iq4_xs),
-    row<BlockIQ1_M, 56>(DType::iq1_m),     row<BlockTQ1_0, 54>(DType::tq1_0),
-    row<BlockTQ2_0, 66>(DType::tq2_0),     row<BlockMXFP4, 17>(DType::mxfp4),
-    row<BlockNVFP4, 36>(DType::nvfp4),     row<BlockQ1_0, 18>(DType::q1_0),
-    row<BlockQ2_0, 18>(DType::q2_0),
+    row<BlockIQ2_XXS, 66>(DType::iq2_xxs), row<BlockIQ3_XXS, 98>(DType::iq3_xxs),
+    row<BlockIQ1_S, 50>(DType::iq1_s),     row<BlockIQ4_NL, 18>(DType::iq4_nl),
+    row<BlockIQ3_S, 110>(DType::iq3_s),    row<BlockIQ2_S, 82>(DType::iq2_s),
+    row<BlockIQ4_XS, 136>(DType::iq4_xs),  row<BlockIQ1_M, 56>(DType::iq1_m),
+    row<BlockTQ1_0, 54>(DType::tq1_0),     row<BlockTQ2_0, 66>(DType::tq2_0),
+    row<BlockMXFP4, 17>(DType::mxfp4),     row<BlockNVFP4, 36>(DType::nvfp4),
+    row<BlockQ1_0, 18>(DType::q1_0),       row<BlockQ2_0, 18>(DType::q2_0),
 };
 
 }  // namespace

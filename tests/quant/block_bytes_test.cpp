@@ -30,6 +30,7 @@ TEST(ZeroBlocks, HaveTheirExactBytes) {
     cases.push_back({type, false, {}, 0});
     cases.push_back({type, true, {}, 0});
   }
+  for (const DType type : {DType::iq2_xs}) cases.push_back({type, true, {}, 0});
   const std::vector<float> ones(256, 1.0F);
   for (const ZeroBlock& c : cases) {
     const TypeInfo& type = info(c.type);
@@ -50,7 +51,7 @@ struct HalfFields {
 const HalfFields kHalfFields[] = {
     {DType::q4_0, {0}},    {DType::q5_0, {0}},      {DType::q8_0, {0}},   {DType::q4_1, {0, 2}},
     {DType::q5_1, {0, 2}}, {DType::q2_k, {80, 82}}, {DType::q3_k, {108}}, {DType::q4_k, {0, 2}},
-    {DType::q5_k, {0, 2}}, {DType::q6_k, {208}},
+    {DType::q5_k, {0, 2}}, {DType::q6_k, {208}},    {DType::iq2_xs, {0}},
 };
 
 TEST(InvalidBlocks, AreFoundByEitherHalf) {
@@ -78,7 +79,10 @@ TEST(InvalidBlocks, ComeFromValuesThatHalvesCannotHold) {
     const TypeInfo& type = info(quantizer.type);
     std::vector<float> values(type.block_values, 0.0F);
     values[0] = 1e10F;
-    const auto blocks = encode_rows(quantizer, values, type.block_values, nullptr);
+    const std::vector<float> ones(type.block_values, 1.0F);
+    const bool weighted = quantizer.importance == ImportanceUse::required;
+    const auto blocks =
+        encode_rows(quantizer, values, type.block_values, weighted ? ones.data() : nullptr);
     EXPECT_EQ(quantizer.first_invalid(blocks.data(), 1), std::optional<std::uint64_t>(0))
         << type.name;
   }
