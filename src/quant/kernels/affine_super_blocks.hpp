@@ -101,6 +101,7 @@ inline void encode_affine_batch(const SuperBlocks& batch, bool weighted,
     // From here on `scales` and `mins` are what a decoder will use.
     for (int j = 0; j < kSubBlocks; ++j) {
       const int at = kBlocks * j + b;
+      Scheme::settle(scale_codes.at + at, min_codes.at + at);
       store(scales.at + at, half_to_float(half_scale) * F::load(scale_codes.at + at));
       store(mins.at + at, half_to_float(half_min) * F::load(min_codes.at + at));
     }

@@ -1,28 +1,8 @@
-// Q2_K: 256 values in 84 bytes, 2.625 bits per value; 16 sub-blocks of 16.
-//
-//   0..15 per sub-block: scale in the low nibble, min in the high one
-//   16..79 codes of 2 bits (pack_two_bits)   80..81 scale   82..83 min (halves)
-//
-//   value = (scale * s[sub-block]) * code - min * m[sub-block]
-#include "quant/blocks.hpp"
-#include "quant/searches.hpp"
+// The definition of Q2_K; the block is drawn in q2_k.hpp.
+#include "quant/schemes/q2_k.hpp"
 
 namespace quantize::schemes {
 namespace {
-
-constexpr int kSubBlocks = 16;
-constexpr int kSubBlock = 16;
-
-struct BlockQ2_K {
-  std::uint8_t scales[kSubBlocks];
-  std::uint8_t codes[64];
-  std::uint16_t scale;
-  std::uint16_t min;
-};
-static_assert(sizeof(BlockQ2_K) == 84);
-
-constexpr search::GridStep kSteps{-0.5F, 0.1F, 15, true};
-constexpr search::GridStep kStepsWithImportance{-0.9F, 0.05F, 36, false};
 
 // Sub-scales to four bits by their largest, without weights. Returns the scale of the scales.
 float quantize_by_largest(const float* x, std::uint8_t* codes) noexcept {
@@ -81,7 +61,7 @@ void encode_block(const float* x, const float* importance, float, BlockQ2_K& blo
           search::clamp(search::nearest_int((x[e] + sub_min) / sub_scale), 0, 3));
     }
   }
-  pack_two_bits(codes, block.codes);
+  block.set_codes(codes);
 }
 
 void encode(const EncodeInput& in, std::byte* out) noexcept {

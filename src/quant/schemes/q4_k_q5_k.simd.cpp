@@ -31,6 +31,7 @@ struct Scheme {
     }
   }
   static I limit_scale_code(I code) { return min(code & I::set(255), I::set(63)); }
+  static void settle(float*, float*) {}
   static void set_scales(Block& block, const int (&scales)[8], const int (&mins)[8]) {
     for (int j = 0; j < 8; ++j) block.sub.set(j, scales[j], mins[j]);
   }

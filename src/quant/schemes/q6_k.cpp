@@ -1,28 +1,10 @@
-// Q6_K: 256 values in 210 bytes, 6.5625 bits per value; 16 sub-blocks of 16.
-//
-//   0..127 low nibbles   128..191 high pairs of bits   192..207 signed 8-bit scales
-//   208..209 scale (half)
-//   Of each half of 128 values, group g = 0..3 of 32: nibble in byte 32 * (g mod 2) + l, shifted by
-//   4 * (g / 2); pair in byte l, shifted by 2 * g.
-//
-//   value = (scale * s[sub-block]) * (code - 32)
-#include "quant/blocks.hpp"
-#include "quant/searches.hpp"
+// The definition of Q6_K; the block is drawn in q6_k.hpp.
+#include "quant/schemes/q6_k.hpp"
 
 namespace quantize::schemes {
 namespace {
 
-constexpr int kSubBlocks = 16;
-constexpr int kSubBlock = 16;
-
-struct BlockQ6_K {
-  std::uint8_t nibbles[128];
-  std::uint8_t pairs[64];
-  std::int8_t scales[kSubBlocks];
-  std::uint16_t scale;
-};
-static_assert(sizeof(BlockQ6_K) == 210);
-
+// Where code e lies.
 struct Place {
   int nibble_byte, nibble_shift, pair_byte, pair_shift;
 };
@@ -61,13 +43,7 @@ void encode_block(const float* x, const float* importance, float, BlockQ6_K& blo
           search::clamp(search::nearest_int(x[e] / sub_scale), -32, 31) + 32);
     }
   }
-  for (int e = 0; e < kSuperBlock; ++e) {
-    const Place p = place(e);
-    block.nibbles[p.nibble_byte] =
-        static_cast<std::uint8_t>(block.nibbles[p.nibble_byte] | (codes[e] & 15) << p.nibble_shift);
-    block.pairs[p.pair_byte] =
-        static_cast<std::uint8_t>(block.pairs[p.pair_byte] | (codes[e] >> 4) << p.pair_shift);
-  }
+  block.set_codes(codes);
 }
 
 void encode(const EncodeInput& in, std::byte* out) noexcept {
