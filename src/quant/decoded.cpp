@@ -21,33 +21,12 @@ constexpr float kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                1,    13,   25,  38,  53,  69,  89,  113};
 constexpr float kFloat4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-constexpr float kGrid2[4] = {8, 25, 43, 0};
-constexpr float kGrid3[8] = {4, 12, 20, 28, 36, 44, 52, 62};
-
 int digit2(std::uint16_t point, int i) noexcept { return point >> (2 * i) & 3; }
-int digit3(std::uint16_t point, int i) noexcept { return point >> (3 * i) & 7; }
 
-// Seven sign bits; the eighth makes their number even. Set: negative.
-unsigned all_signs(unsigned seven) noexcept {
-  return seven | static_cast<unsigned>(std::popcount(seven) & 1) << 7;
-}
-float with_sign(float magnitude, unsigned signs, int i) noexcept {
-  return (signs >> i & 1U) != 0 ? -magnitude : magnitude;
-}
-std::uint32_t load_u32(const std::uint8_t* at) noexcept {
-  std::uint32_t value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
 // Four-bit scale codes, two to a byte.
 int scale_nibble(const std::uint8_t* scales, int j) noexcept {
   return scales[j / 2] >> (4 * (j % 2)) & 15;
 }
-// What scales of four bits mean in the grid types: odd multiples of half a step.
-float half_steps(float scale, int code, float step) noexcept {
-  return scale * (0.5F + static_cast<float>(code)) * step;
-}
-
 struct BlockQ1_0 {
   static constexpr int kValues = 128;
   std::uint16_t scale;
@@ -177,84 +156,6 @@ struct BlockIQ4_XS {
   }
 };
 
-// Per 32 values: four grid indices, then a word of four 7-bit sign codes and a 4-bit scale.
-struct BlockIQ2_XXS {
-  static constexpr int kValues = 256;
-  std::uint16_t scale;
-  std::uint8_t groups[8][8];
-
-  bool valid() const noexcept { return half_is_finite(scale); }
-  void decode(float* x) const noexcept {
-    for (int e = 0; e < kValues; ++e) {
-      const std::uint8_t* group = groups[e / 32];
-      const std::uint32_t word = load_u32(group + 4);
-      const int l = e % 32 / 8;
-      const float d = half_steps(half_to_float(scale), static_cast<int>(word >> 28), 0.25F);
-      x[e] = with_sign(d * kGrid2[digit2(grids::kIq2Xxs[group[l]], e % 8)],
-                       all_signs(word >> (7 * l) & 127U), e % 8);
-    }
-  }
-};
-
-struct BlockIQ2_S {
-  static constexpr int kValues = 256;
-  std::uint16_t scale;
-  std::uint8_t index_low[32];
-  std::uint8_t signs[32];
-  std::uint8_t index_high[8];  // two bits per group of 8
-  std::uint8_t scales[8];
-
-  bool valid() const noexcept { return half_is_finite(scale); }
-  void decode(float* x) const noexcept {
-    for (int e = 0; e < kValues; ++e) {
-      const int g = e / 8;
-      const int index = index_low[g] | (index_high[g / 4] >> (2 * (g % 4)) & 3) << 8;
-      const float d = half_steps(half_to_float(scale), scale_nibble(scales, e / 16), 0.25F);
-      x[e] = with_sign(d * kGrid2[digit2(grids::kIq2S[index], e % 8)], signs[g], e % 8);
-    }
-  }
-};
-
-// As IQ2_XXS with points of four values, so eight indices per word of signs and scale.
-struct BlockIQ3_XXS {
-  static constexpr int kValues = 256;
-  std::uint16_t scale;
-  std::uint8_t indices[64];
-  std::uint8_t words[8][4];
-
-  bool valid() const noexcept { return half_is_finite(scale); }
-  void decode(float* x) const noexcept {
-    for (int e = 0; e < kValues; ++e) {
-      const std::uint32_t word = load_u32(words[e / 32]);
-      const int l = e % 32 / 8;
-      const float d = half_steps(half_to_float(scale), static_cast<int>(word >> 28), 0.5F);
-      x[e] = with_sign(d * kGrid3[digit3(grids::kIq3Xxs[indices[e / 4]], e % 4)],
-                       all_signs(word >> (7 * l) & 127U), e % 8);
-    }
-  }
-};
-
-struct BlockIQ3_S {
-  static constexpr int kValues = 256;
-  std::uint16_t scale;
-  std::uint8_t index_low[64];
-  std::uint8_t index_high[8];  // one bit per group of 4
-  std::uint8_t signs[32];
-  std::uint8_t scales[4];
-
-  bool valid() const noexcept { return half_is_finite(scale); }
-  void decode(float* x) const noexcept {
-    for (int e = 0; e < kValues; ++e) {
-      const int g = e / 4;
-      const int index = index_low[g] | (index_high[e / 32] >> (g % 8) & 1) << 8;
-      const float d =
-          half_to_float(scale) * static_cast<float>(1 + 2 * scale_nibble(scales, e / 32));
-      const auto magnitude = static_cast<float>(2 * digit3(grids::kIq3S[index], e % 4) + 1);
-      x[e] = with_sign(d * magnitude, signs[e / 8], e % 8);
-    }
-  }
-};
-
 // Points of -1, 0, 1, shifted by an eighth either way.
 float ternary(int index, int i, bool down) noexcept {
   return static_cast<float>(digit2(grids::kIq1[index], i) - 1) + (down ? -0.125F : 0.125F);
@@ -322,13 +223,13 @@ constexpr Quantizer row(DType type) {
 }
 
 constexpr Quantizer kDecoded[] = {
-    row<BlockIQ2_XXS, 66>(DType::iq2_xxs), row<BlockIQ3_XXS, 98>(DType::iq3_xxs),
-    row<BlockIQ1_S, 50>(DType::iq1_s),     row<BlockIQ4_NL, 18>(DType::iq4_nl),
-    row<BlockIQ3_S, 110>(DType::iq3_s),    row<BlockIQ2_S, 82>(DType::iq2_s),
-    row<BlockIQ4_XS, 136>(DType::iq4_xs),  row<BlockIQ1_M, 56>(DType::iq1_m),
-    row<BlockTQ1_0, 54>(DType::tq1_0),     row<BlockTQ2_0, 66>(DType::tq2_0),
-    row<BlockMXFP4, 17>(DType::mxfp4),     row<BlockNVFP4, 36>(DType::nvfp4),
-    row<BlockQ1_0, 18>(DType::q1_0),       row<BlockQ2_0, 18>(DType::q2_0),
+
+    row<BlockIQ1_S, 50>(DType::iq1_s),    row<BlockIQ4_NL, 18>(DType::iq4_nl),
+
+    row<BlockIQ4_XS, 136>(DType::iq4_xs), row<BlockIQ1_M, 56>(DType::iq1_m),
+    row<BlockTQ1_0, 54>(DType::tq1_0),    row<BlockTQ2_0, 66>(DType::tq2_0),
+    row<BlockMXFP4, 17>(DType::mxfp4),    row<BlockNVFP4, 36>(DType::nvfp4),
+    row<BlockQ1_0, 18>(DType::q1_0),      row<BlockQ2_0, 18>(DType::q2_0),
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Single blocks whose bytes can be said in words.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <initializer_list>
 
@@ -24,13 +25,13 @@ TEST(ZeroBlocks, HaveTheirExactBytes) {
                                   {DType::q5_0, false, {0x00, 0x80, 0xFF, 0xFF, 0xFF, 0xFF}, 0x00},
                                   {DType::q4_0, true, {}, 0},
                                   {DType::q5_0, true, {}, 0}};
-  for (const DType type :
-       {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_1, DType::q5_1, DType::q2_k,
-        DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k}) {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_1,
+                           DType::q5_1, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k,
+                           DType::q6_k, DType::iq2_s, DType::iq3_xxs, DType::iq3_s}) {
     cases.push_back({type, false, {}, 0});
     cases.push_back({type, true, {}, 0});
   }
-  for (const DType type : {DType::iq2_xs}) cases.push_back({type, true, {}, 0});
+  for (const DType type : {DType::iq2_xxs, DType::iq2_xs}) cases.push_back({type, true, {}, 0});
   const std::vector<float> ones(256, 1.0F);
   for (const ZeroBlock& c : cases) {
     const TypeInfo& type = info(c.type);
@@ -51,7 +52,8 @@ struct HalfFields {
 const HalfFields kHalfFields[] = {
     {DType::q4_0, {0}},    {DType::q5_0, {0}},      {DType::q8_0, {0}},   {DType::q4_1, {0, 2}},
     {DType::q5_1, {0, 2}}, {DType::q2_k, {80, 82}}, {DType::q3_k, {108}}, {DType::q4_k, {0, 2}},
-    {DType::q5_k, {0, 2}}, {DType::q6_k, {208}},    {DType::iq2_xs, {0}},
+    {DType::q5_k, {0, 2}}, {DType::q6_k, {208}},    {DType::iq2_xs, {0}}, {DType::iq2_xxs, {0}},
+    {DType::iq2_s, {0}},   {DType::iq3_xxs, {0}},   {DType::iq3_s, {0}},
 };
 
 TEST(InvalidBlocks, AreFoundByEitherHalf) {
@@ -85,6 +87,42 @@ TEST(InvalidBlocks, ComeFromValuesThatHalvesCannotHold) {
         encode_rows(quantizer, values, type.block_values, weighted ? ones.data() : nullptr);
     EXPECT_EQ(quantizer.first_invalid(blocks.data(), 1), std::optional<std::uint64_t>(0))
         << type.name;
+  }
+}
+
+float largest_error(const Quantizer& quantizer, const std::vector<float>& values, bool quirks) {
+  const auto blocks = encode_rows(quantizer, values, values.size(), nullptr, quirks);
+  std::vector<float> decoded(values.size());
+  quantizer.decode(blocks.data(), values.size(), decoded.data());
+  float largest = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    largest = std::max(largest, std::fabs(decoded[i] - values[i]));
+  }
+  return largest;
+}
+
+// After a sub-block of zeros the reference writes the rest of an IQ3_S block to the wrong places.
+// We do only if asked to.
+TEST(Quirks, Iq3SKeepsItsPlacesAfterZeros) {
+  const Quantizer& quantizer = *find_quantizer(DType::iq3_s);
+  for (std::size_t zero = 0; zero < 8; ++zero) {
+    std::vector<float> values(256);
+    for (std::size_t i = 0; i < 256; ++i) {
+      const float magnitude = static_cast<float>(1 + i * 7 % 15);
+      values[i] = i / 32 == zero ? 0.0F : i % 3 == 0 ? -magnitude : magnitude;
+    }
+    EXPECT_LT(largest_error(quantizer, values, false), 4.0F) << zero;
+    const bool harmless = zero == 7;  // nothing follows
+    EXPECT_EQ(largest_error(quantizer, values, true) < 4.0F, harmless) << zero;
+  }
+  for (const Quantizer& other : quantizers()) {
+    if (!other.encode || other.type == DType::iq3_s) continue;
+    const std::vector<float> ones(512, 1.0F);
+    std::vector<float> values(512, 0.0F);
+    for (std::size_t i = 32; i < 512; i += 2) values[i] = static_cast<float>(i % 37) - 18.0F;
+    EXPECT_EQ(encode_rows(other, values, 512, ones.data(), true),
+              encode_rows(other, values, 512, ones.data(), false))
+        << info(other.type).name;
   }
 }
 

@@ -51,7 +51,7 @@ TEST_P(OracleTest, EncodesTheSameBytes) {
         const std::vector<float> importance = importance_row(random, columns);
         const float* weights = weighted ? importance.data() : nullptr;
         const auto expected = Oracle::instance().encode(quantizer.type, values, columns, weights);
-        const auto actual = encode_rows(quantizer, values, columns, weights);
+        const auto actual = encode_rows(quantizer, values, columns, weights, true);
         ASSERT_EQ(first_difference(expected, actual), -1)
             << info(quantizer.type).name << ", columns " << columns << ", row kind " << kind
             << ", weighted " << weighted << ", block "

@@ -5,9 +5,11 @@
 namespace quantize::test {
 
 std::vector<std::byte> encode_rows(const Quantizer& quantizer, std::span<const float> values,
-                                   std::uint64_t row_values, const float* importance) {
+                                   std::uint64_t row_values, const float* importance,
+                                   bool reference_quirks) {
   std::vector<std::byte> blocks(stored_bytes(quantizer.type, values.size()));
   EncodeInput input{values.data(), values.size() / row_values, row_values, importance, nullptr};
+  input.reference_quirks = reference_quirks;
   std::vector<float> statistic;
   if (importance && quantizer.row_sum) {
     for (std::uint64_t row = 0; row < input.rows; ++row) {

@@ -16,6 +16,27 @@ inline float with_sign(float magnitude, unsigned signs, std::size_t i) noexcept 
   return (signs >> i & 1U) != 0 ? -magnitude : magnitude;
 }
 
+// 32 bits: four 7-bit sign codes and a 4-bit scale code, at any address.
+struct SignWord {
+  std::uint8_t bytes[4];
+
+  std::uint32_t load() const noexcept {
+    std::uint32_t word = 0;
+    for (int k = 3; k >= 0; --k) word = word << 8 | bytes[k];
+    return word;
+  }
+  void add(std::uint32_t bits) noexcept {
+    const std::uint32_t word = load() | bits;
+    for (int k = 0; k < 4; ++k) bytes[k] = static_cast<std::uint8_t>(word >> (8 * k));
+  }
+  void set_signs(const std::uint8_t (&codes)[4]) noexcept {
+    for (unsigned l = 0; l < 4; ++l) add(static_cast<std::uint32_t>(codes[l]) << (7 * l));
+  }
+  unsigned signs(std::size_t l) const noexcept { return all_signs(load() >> (7 * l) & 127U); }
+  void set_scale_code(int code) noexcept { add(static_cast<std::uint32_t>(code) << 28); }
+  int scale_code() const noexcept { return static_cast<int>(load() >> 28); }
+};
+
 // Four-bit scale codes, two to a byte.
 inline int scale_nibble(const std::uint8_t* scales, std::size_t j) noexcept {
   return scales[j / 2] >> (4 * (j % 2)) & 15;
@@ -28,8 +49,11 @@ template <class Block>
 void encode_grid_blocks(const EncodeInput& in, std::byte* out) noexcept {
   const Neighbours& grid = Block::neighbours();
   for_each_block<Block, kSuperBlock>(
-      in, out, [&grid](const float* x, const float* importance, float, Block& block) {
-        grid_search::encode_block(grid, x, importance, block);
+      in, out, [&](const float* x, const float* importance, float, Block& block) {
+        const unsigned zeros = grid_search::encode_block(grid, x, importance, block);
+        if constexpr (Block::kHasQuirk) {
+          if (in.reference_quirks) block.close_gaps(zeros);
+        }
       });
 }
 

@@ -29,6 +29,7 @@ struct Iq2 {
   static constexpr float kStep = 0.1F;
   static constexpr SecondPass kSecondPass = SecondPass::off_grid_groups;
   static constexpr bool kFirstFit = false;
+  static constexpr bool kHasQuirk = false;
 
   static float plain_weight(float x, float mean_square) noexcept {
     return 0.25F * mean_square + x * x;
@@ -36,6 +37,39 @@ struct Iq2 {
   static float magnitude(float scale, int code, std::uint16_t point, std::size_t e) noexcept {
     return scale * (0.5F + static_cast<float>(code)) * 0.25F *
            kMagnitudes[grid_search::digit(point, e % kDigits, kBits)];
+  }
+};
+
+// A scale is first fitted without the grid, and always used for a second choice of all points.
+struct BlockIQ2_XXS : Iq2 {
+  static constexpr std::size_t kSubBlock = 32;
+  static constexpr int kSteps = 6;
+  static constexpr float kZero = 1e-15F;
+  static constexpr SecondPass kSecondPass = SecondPass::all_groups;
+  static constexpr bool kEvenSigns = true;
+  static constexpr bool kFirstFit = true;
+  static constexpr float kMeanSquares = 1;
+  static constexpr float kScaleFactor = 1;
+  static const Neighbours& neighbours() { return neighbours_iq2_xxs(); }
+
+  std::uint16_t scale;
+  struct {
+    std::uint8_t indices[4];
+    SignWord word;
+  } groups[8];
+
+  void set(std::size_t j, const SubBlock<BlockIQ2_XXS>& found) noexcept {
+    for (std::size_t g = 0; g < 4; ++g) {
+      groups[j].indices[g] = static_cast<std::uint8_t>(found.indices[g]);
+    }
+    groups[j].word.set_signs(found.signs);
+  }
+  void set_scale_code(std::size_t j, int code) noexcept { groups[j].word.set_scale_code(code); }
+  float value(float d, std::size_t e) const noexcept {
+    const auto& group = groups[e / 32];
+    const std::size_t l = e % 32 / 8;
+    return with_sign(magnitude(d, group.word.scale_code(), grids::kIq2Xxs[group.indices[l]], e),
+                     group.word.signs(l), e % 8);
   }
 };
 
@@ -65,9 +99,46 @@ struct BlockIQ2_XS : Iq2 {
   }
 };
 
+struct BlockIQ2_S : Iq2 {
+  static constexpr std::size_t kSubBlock = 16;
+  static constexpr int kSteps = 9;
+  static constexpr float kZero = 1e-8F;
+  static constexpr bool kEvenSigns = false;
+  static constexpr float kMeanSquares = 2;
+  static constexpr float kScaleFactor = 0.9875F;
+  static const Neighbours& neighbours() { return neighbours_iq2_s(); }
+
+  std::uint16_t scale;
+  std::uint8_t index_low[32];
+  std::uint8_t signs[32];
+  std::uint8_t index_high[8];  // two bits per group of 8
+  std::uint8_t scales[8];
+
+  void set(std::size_t j, const SubBlock<BlockIQ2_S>& found) noexcept {
+    for (std::size_t k = 0; k < 2; ++k) {
+      const std::size_t g = 2 * j + k;
+      index_low[g] = static_cast<std::uint8_t>(found.indices[k]);
+      index_high[g / 4] =
+          static_cast<std::uint8_t>(index_high[g / 4] | found.indices[k] >> 8 << (2 * (g % 4)));
+      signs[g] = found.signs[k];
+    }
+  }
+  void set_scale_code(std::size_t j, int code) noexcept { set_scale_nibble(scales, j, code); }
+  float value(float d, std::size_t e) const noexcept {
+    const std::size_t g = e / 8;
+    const int index = index_low[g] | (index_high[g / 4] >> (2 * (g % 4)) & 3) << 8;
+    return with_sign(magnitude(d, scale_nibble(scales, e / 16), grids::kIq2S[index], e), signs[g],
+                     e % 8);
+  }
+};
+
 }  // namespace
 
+extern const Quantizer iq2_xxs;
 extern const Quantizer iq2_xs;
+extern const Quantizer iq2_s;
+const Quantizer iq2_xxs = grid_quantizer<BlockIQ2_XXS, 66>(DType::iq2_xxs, ImportanceUse::required);
 const Quantizer iq2_xs = grid_quantizer<BlockIQ2_XS, 74>(DType::iq2_xs, ImportanceUse::required);
+const Quantizer iq2_s = grid_quantizer<BlockIQ2_S, 82>(DType::iq2_s, ImportanceUse::optional);
 
 }  // namespace quantize::schemes
