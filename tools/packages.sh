@@ -3,6 +3,8 @@ build_packages=(g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev
                 libyaml-dev libssl-dev)
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-14 clang-format-14 libclang-rt-14-dev
                npm python3 python3-venv ca-certificates)
+# For the preset arm64.
+cross_packages=(g++-aarch64-linux-gnu qemu-user)
 
 # Installs what is not there yet; needs root only if something is missing.
 install_packages() {
