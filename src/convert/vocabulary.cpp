@@ -354,7 +354,8 @@ class Routes {
   }
 
   std::string pre_name() const {
-    return request_.pre_tokenizer ? *request_.pre_tokenizer : pre_tokenizer_name(files_);
+    return request_.pre_tokenizer ? checked_pre_tokenizer(*request_.pre_tokenizer)
+                                  : pre_tokenizer_name(files_);
   }
 
   bool byte_level() {

@@ -5,6 +5,8 @@
 
 #include "quantize/plan.hpp"
 
+#include "core/near_names.hpp"
+
 namespace quantize {
 namespace {
 
@@ -62,30 +64,11 @@ const Preset* preset_named(std::string_view name) {
   return nullptr;
 }
 
-// How many single-character edits lie between two short words.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string near_misses(std::string_view name) {
-  std::string list;
-  const auto consider = [&](std::string_view candidate) {
-    if (name.size() <= 32 && edit_distance(name, candidate) <= 2)
-      list += (list.empty() ? "" : ", ") + std::string(candidate);
-  };
-  for (const Preset& preset : kPresets) consider(preset.name);
-  for (const TargetAlias& alias : kAliases) consider(alias.name);
+  std::vector<std::string_view> known;
+  for (const Preset& preset : kPresets) known.push_back(preset.name);
+  for (const TargetAlias& alias : kAliases) known.push_back(alias.name);
+  const std::string list = near_names(name, known);
   return list.empty() ? "a name that 'quantize types' lists" : list + " (see 'quantize types')";
 }
 

@@ -5,15 +5,15 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "convert/tokenizer/characters.hpp"
+#include "convert/tokenizer/pattern.hpp"
+#include "convert/tokenizer/split.hpp"
+#include "core/near_names.hpp"
 #include "core/sha256.hpp"
-#include "core/utf8.hpp"
 
 namespace quantize {
-namespace {
 
-using Text = std::u32string;
-
-constexpr std::u32string_view kCheckString =
+const std::u32string_view kCheckString =
     U"\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n\U0001F680 (normal) \U0001F636\u200D"
     U"\U0001F32B\uFE0F (multiple emojis concatenated) \u2705 \U0001F999\U0001F999 3 33 333 3333 "
     U"33333 333333 3333333 33333333 3.3 3..3 3...3 \u1780\u17B6\u1793\u17CB\u178F\u17C2\u1796"
@@ -22,251 +22,86 @@ constexpr std::u32string_view kCheckString =
     U"\u0433\u0430\u0440\u0441\u043A\u0438 ''''''```````\"\"\"\"......!!!!!!?????? I've been 'told "
     U"he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL";
 
-// Classes of the check string's 86 code points; no other text is ever matched.
-bool is_space(char32_t c) { return c == U' ' || c == U'\t' || c == U'\n'; }
-bool is_newline(char32_t c) { return c == U'\n' || c == U'\r'; }
-bool is_number(char32_t c) { return c >= U'0' && c <= U'9'; }
-bool is_upper(char32_t c) { return (c >= U'A' && c <= U'Z') || c == 0x411; }
-bool is_lower(char32_t c) { return (c >= U'a' && c <= U'z') || (c >= 0x430 && c <= 0x44F); }
-bool is_han(char32_t c) { return c >= 0x4E00 && c <= 0x9FFF; }
-bool is_uncased(char32_t c) { return is_han(c) || (c >= 0x1780 && c <= 0x17B3); }
-bool is_letter(char32_t c) { return is_upper(c) || is_lower(c) || is_uncased(c); }
-bool is_nonspacing(char32_t c) { return c == 0x17B7 || c == 0x17CB || c == 0xFE0F; }
-bool is_mark(char32_t c) { return is_nonspacing(c) || c == 0x17B6 || c == 0x17C1 || c == 0x17C2; }
-bool is_ascii_punctuation(char32_t c) {
-  return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
-         (c >= 123 && c <= 126);
-}
-char32_t lower(char32_t c) { return is_upper(c) ? c + 32 : c; }
+namespace {
 
-std::string to_utf8(std::u32string_view text) {
+using Text = std::u32string;
+
+constexpr std::string_view kWordStart = "\u2581";
+constexpr char32_t kWordStartCharacter = U'\u2581';
+
+// A split pattern and the word for it in shapes.
+struct SplitPattern {
+  std::string_view word;
+  std::string regex;
+  Pattern pattern;
+};
+
+// \r and \n are written both ways, as characters and as escapes.
+std::string plain_newlines(std::string_view regex) {
   std::string out;
-  for (const char32_t c : text) {
-    const auto put = [&](char32_t value) {
-      out += static_cast<char>(static_cast<unsigned char>(value));
-    };
-    if (c < 0x80) {
-      put(c);
-    } else if (c < 0x800) {
-      put(0xC0 | (c >> 6)), put(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-      put(0xE0 | (c >> 12)), put(0x80 | ((c >> 6) & 63)), put(0x80 | (c & 63));
-    } else {
-      put(0xF0 | (c >> 18)), put(0x80 | ((c >> 12) & 63)), put(0x80 | ((c >> 6) & 63));
-      put(0x80 | (c & 63));
+  for (std::size_t i = 0; i < regex.size(); ++i) {
+    if (regex[i] != '\\' || i + 1 == regex.size()) {
+      out += regex[i];
+      continue;
     }
+    const char escaped = regex[++i];
+    if (escaped == 'r' || escaped == 'n')
+      out += escaped == 'r' ? '\r' : '\n';
+    else
+      (out += '\\') += escaped;
   }
   return out;
 }
 
-Text to_code_points(std::string_view text) {
-  Text out;
-  for (std::size_t at = 0; at < text.size();) {
-    const utf8::Decoded d = utf8::decode(text, at);
-    out += static_cast<char32_t>(d.code_point);
-    at += d.length;
-  }
-  return out;
+const std::vector<SplitPattern>& split_patterns() {
+  static const std::vector<SplitPattern> patterns = [] {
+    std::vector<SplitPattern> out;
+#define QUANTIZE_SPLIT_PATTERN(word, regex) \
+  out.push_back({word, plain_newlines(regex), Pattern(regex)});
+#include "convert/tokenizer/split_patterns.def"
+#undef QUANTIZE_SPLIT_PATTERN
+    return out;
+  }();
+  return patterns;
 }
 
-// --- Patterns that tokenizer.json files carry, by what tells them apart.
+const SplitPattern& byte_level_pattern() { return split_patterns().front(); }
 
-enum class Words : std::uint8_t { space, letters, marks, cased };
-enum class Contractions : std::uint8_t { none, lower_first, any_case_first, any_case_suffix };
-
-struct Pattern {
-  std::string_view regex;
-  std::string_view name;  // the class for an unknown digest
-  Words words;
-  Contractions contractions;
-  std::size_t max_digits;
-  bool slash;  // '/' may follow symbols
+// The class of a shape: the words of the steps that cut, in order. The runtime knows several names
+// for most classes, all of which cut alike; this is the plainest.
+struct Shape {
+  std::string_view words, name;
 };
-
-#define QUANTIZE_SYMBOLS_AND_SPACE R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"
-#define QUANTIZE_SLASHED R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"
-#define QUANTIZE_ANY_CASE R"((?i:'s|'t|'re|'ve|'m|'ll|'d))"
-#define QUANTIZE_LOWER_WORD \
-  R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
-#define QUANTIZE_UPPER_WORD \
-  R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
-constexpr std::size_t kAnyNumber = std::numeric_limits<std::size_t>::max();
-constexpr Pattern kPatterns[] = {
-    {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", "gpt-2",
-     Words::space, Contractions::lower_first, kAnyNumber, false},
-    {QUANTIZE_ANY_CASE R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)" QUANTIZE_SYMBOLS_AND_SPACE,
-     "llama-bpe", Words::letters, Contractions::any_case_first, 3, false},
-    {QUANTIZE_ANY_CASE R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)" QUANTIZE_SYMBOLS_AND_SPACE, "qwen2",
-     Words::letters, Contractions::any_case_first, 1, false},
-    {QUANTIZE_ANY_CASE
-     R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     "qwen35", Words::marks, Contractions::any_case_first, 1, false},
-    {QUANTIZE_LOWER_WORD QUANTIZE_ANY_CASE "?|" QUANTIZE_UPPER_WORD QUANTIZE_ANY_CASE
-                                           R"(?|\p{N}{1,3}|)" QUANTIZE_SLASHED,
-     "gpt-4o", Words::cased, Contractions::any_case_suffix, 3, true},
-    {QUANTIZE_LOWER_WORD "|" QUANTIZE_UPPER_WORD R"(|\p{N}|)" QUANTIZE_SLASHED, "tekken",
-     Words::cased, Contractions::none, 1, true},
+constexpr Shape kShapes[] = {
+    {"gpt-2", "gpt-2"},
+    {"llama3", "smaug-bpe"},
+    {"llama3 ignore_merges", "llama-bpe"},
+    {"qwen2", "qwen2"},
+    {"qwen35", "qwen35"},
+    {"ufakzeka", "ufakzeka"},
+    {"gpt-4o", "gpt-4o"},
+    {"tekken", "tekken"},
+    {"jais-2", "jais-2"},
+    {"bailingmoe", "bailingmoe"},
+    {"seed-coder", "seed-coder"},
+    {"exaone-moe", "exaone-moe"},
+    {"bloom", "bloom"},
+    {"bloom digits", "viking"},
+    {"digits bloom", "viking"},
+    {"digits gpt-2", "starcoder"},
+    {"number gpt-2", "starcoder"},
+    {"3-numbers han-kana deepseek-v3", "deepseek-v3"},
+    {"newline cased-words wide-punctuation trailing-spaces cjk digits", "deepseek-llm"},
+    {"newline words punctuation cjk digits", "deepseek-coder"},
+    {"marks gpt-2 digit-runs 3-digits", "falcon"},
+    {"numbers thousands", "superbpe"},
+    {"grouped-digits gpt-4o", "tiny_aya"},
+    {"3-numbers number-runs", "minicpm5"},
+    {"lines qwen2", "laguna"},
+    {"youtu-scripts gpt-4o-digit", "youtu"},
+    {"replaced-spaces", "gemma4"},
+    {"bert", "jina-v2-en"},
 };
-#undef QUANTIZE_SYMBOLS_AND_SPACE
-#undef QUANTIZE_SLASHED
-#undef QUANTIZE_ANY_CASE
-#undef QUANTIZE_LOWER_WORD
-#undef QUANTIZE_UPPER_WORD
-
-class Matcher {
- public:
-  Matcher(const Pattern& pattern, std::u32string_view text) : pattern_(pattern), text_(text) {}
-
-  // Length of the match at `at`: at least 1, because every code point is in some branch.
-  std::size_t match(std::size_t at) const {
-    const bool leading = pattern_.contractions == Contractions::lower_first ||
-                         pattern_.contractions == Contractions::any_case_first;
-    if (leading)
-      if (const std::size_t n = contraction(at)) return n;
-    if (const std::size_t n = word(at)) return n;
-    const std::size_t skip = pattern_.words == Words::space && is(at, U' ') ? 1 : 0;
-    if (const std::size_t n = run(at + skip, is_number)) {
-      return skip + std::min(n, pattern_.max_digits);
-    }
-    if (const std::size_t n = symbols(at)) return n;
-    return spaces(at);
-  }
-
- private:
-  bool is(std::size_t at, char32_t c) const { return at < text_.size() && text_[at] == c; }
-  template <class Predicate>
-  std::size_t run(std::size_t at, Predicate holds) const {
-    std::size_t end = at;
-    while (end < text_.size() && holds(text_[end])) ++end;
-    return end - std::min(at, end);
-  }
-
-  std::size_t contraction(std::size_t at) const {
-    if (!is(at, U'\'')) return 0;
-    const bool fold = pattern_.contractions != Contractions::lower_first;
-    for (const std::u32string_view tail : {U"s", U"t", U"re", U"ve", U"m", U"ll", U"d"}) {
-      if (text_.size() - at <= tail.size()) continue;
-      bool same = true;
-      for (std::size_t i = 0; i < tail.size(); ++i) {
-        const char32_t c = text_[at + 1 + i];
-        same = same && (fold ? lower(c) : c) == tail[i];
-      }
-      if (same) return tail.size() + 1;
-    }
-    return 0;
-  }
-
-  // The part of a word after its optional first character.
-  std::size_t body(std::size_t at) const {
-    if (pattern_.words == Words::marks)
-      return run(at, [](char32_t c) { return is_letter(c) || is_mark(c); });
-    if (pattern_.words != Words::cased) return run(at, is_letter);
-    const auto not_lower = [](char32_t c) { return is_upper(c) || is_uncased(c) || is_mark(c); };
-    const auto not_upper = [](char32_t c) { return is_lower(c) || is_uncased(c) || is_mark(c); };
-    const std::size_t upper_run = run(at, not_lower);
-    // At least one character must be left for the lower part; give back as little as possible.
-    for (std::size_t n = upper_run + 1; n-- > 0;)
-      if (const std::size_t rest = run(at + n, not_upper)) return n + rest;
-    return 0;
-  }
-  std::size_t upper_body(std::size_t at) const {
-    if (pattern_.words != Words::cased) return 0;
-    return run(at, [](char32_t c) { return is_upper(c) || is_uncased(c) || is_mark(c); });
-  }
-
-  std::size_t word(std::size_t at) const {
-    const char32_t first = text_[at];
-    const bool may_lead = pattern_.words == Words::space
-                              ? first == U' '
-                              : !is_newline(first) && !is_letter(first) && !is_number(first);
-    std::size_t length = 0;
-    for (const auto part : {&Matcher::body, &Matcher::upper_body}) {
-      if (may_lead)
-        if (const std::size_t n = (this->*part)(at + 1)) length = n + 1;
-      if (length == 0) length = (this->*part)(at);
-      if (length != 0) break;
-    }
-    if (length != 0 && pattern_.contractions == Contractions::any_case_suffix)
-      length += contraction(at + length);
-    return length;
-  }
-
-  std::size_t symbols(std::size_t at) const {
-    const std::size_t skip = is(at, U' ') ? 1 : 0;
-    const bool marks = pattern_.words == Words::marks;
-    const std::size_t n = run(at + skip, [&](char32_t c) {
-      return !is_space(c) && !is_letter(c) && !is_number(c) && !(marks && is_mark(c));
-    });
-    if (n == 0) return 0;
-    std::size_t length = skip + n;
-    if (pattern_.words != Words::space)
-      length += run(at + length,
-                    [&](char32_t c) { return is_newline(c) || (pattern_.slash && c == U'/'); });
-    return length;
-  }
-
-  std::size_t spaces(std::size_t at) const {
-    const std::size_t n = run(at, is_space);
-    if (n == 0) return 1;
-    if (pattern_.words != Words::space)
-      for (std::size_t i = n; i-- > 0;)
-        if (is_newline(text_[at + i])) return i + 1;
-    return at + n == text_.size() || n == 1 ? n : n - 1;
-  }
-
-  const Pattern& pattern_;
-  std::u32string_view text_;
-};
-
-std::vector<Text> split(const std::vector<Text>& pieces, const Pattern& pattern) {
-  std::vector<Text> out;
-  for (const Text& piece : pieces) {
-    const Matcher matcher(pattern, piece);
-    for (std::size_t at = 0; at < piece.size();) {
-      const std::size_t length = matcher.match(at);
-      out.push_back(piece.substr(at, length));
-      at += length;
-    }
-  }
-  return out;
-}
-
-// Pieces cut around each code point that `alone` picks; `dropped` ones vanish.
-template <class Alone, class Dropped>
-std::vector<Text> isolate(const std::vector<Text>& pieces, Alone alone, Dropped dropped) {
-  std::vector<Text> out;
-  for (const Text& piece : pieces) {
-    Text open;
-    const auto close = [&] {
-      if (!open.empty()) out.push_back(std::move(open));
-      open.clear();
-    };
-    for (const char32_t c : piece) {
-      if (dropped(c)) {
-        close();
-      } else if (alone(c)) {
-        close();
-        out.push_back(Text(1, c));
-      } else {
-        open += c;
-      }
-    }
-    close();
-  }
-  return out;
-}
-
-// The printable stand-in of every byte: itself where printable, else the next from U+0100.
-char32_t byte_letter(unsigned char byte) {
-  const auto printable = [](unsigned b) {
-    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-  };
-  if (printable(byte)) return byte;
-  char32_t next = 0x100;
-  for (unsigned b = 0; b < byte; ++b)
-    if (!printable(b)) ++next;
-  return next;
-}
 
 struct TextHash {
   using is_transparent = void;
@@ -291,10 +126,19 @@ class Encoder {
           ids_.insert_or_assign(content.string(),
                                 token_id(member(entry, "id"), files.tokenizer_path));
       }
+    const Json unknown = member(model_, "unk_token");
+    if (unknown && unknown.is_string()) unknown_ = find(unknown.string());
   }
 
   // The class of the file's shape.
-  const std::string& shape() const { return shape_; }
+  std::string shape() const {
+    const std::string suffix = is_true(member(model_, "ignore_merges")) ? " ignore_merges" : "";
+    for (const std::string& words : {shape_ + suffix, shape_})
+      for (const Shape& known : kShapes)
+        if (known.words == words) return std::string(known.name);
+    const Json root = member(tokenizer_, "pre_tokenizer");
+    unsupported("its steps are in no known order", root ? root : tokenizer_);
+  }
 
   std::vector<std::uint32_t> encode() {
     std::vector<Part> parts{{Text(kCheckString), false}};
@@ -402,7 +246,7 @@ class Encoder {
     parts = std::move(out);
   }
 
-  void normalize(Json root, Text& text) const {
+  void normalize(Json root, Text& text) {
     std::vector<Json> open;
     if (root) open.push_back(root);
     while (!open.empty()) {
@@ -418,6 +262,19 @@ class Encoder {
         // The check string is in both forms.
       } else if (type == "NFKC" || type == "NFKD") {
         std::replace(text.begin(), text.end(), char32_t{0xFF5E}, U'~');
+      } else if (type == "Replace") {
+        const Json from = member(member(step, "pattern"), "String");
+        const Json to = member(step, "content");
+        if (!from || !from.is_string() || from.string() != " " || !to || !to.is_string() ||
+            to.string() != kWordStart)
+          unsupported("a replacement other than of spaces", step);
+        std::replace(text.begin(), text.end(), U' ', kWordStartCharacter);
+        replaced_spaces_ = true;
+      } else if (type == "Prepend") {
+        const Json prefix = member(step, "prepend");
+        if (!prefix || !prefix.is_string() || prefix.string() != kWordStart)
+          unsupported("a prefix other than of a word", step);
+        text.insert(text.begin(), kWordStartCharacter);
       } else if (type == "Lowercase") {
         std::transform(text.begin(), text.end(), text.begin(), lower);
       } else if (type == "StripAccents") {
@@ -455,53 +312,79 @@ class Encoder {
 
   void pre_tokenize(std::vector<Text>& pieces) {
     const Json root = member(tokenizer_, "pre_tokenizer");
-    if (!root) unsupported("no pre-tokenizer", tokenizer_);
     std::vector<Json> steps;
     if (type_of(root) == "Sequence") {
       if (const Json list = member(root, "pretokenizers"))
         for (const Json step : list.children()) steps.push_back(step);
-    } else {
+    } else if (root) {
       steps.push_back(root);
     }
     shape_.clear();
-    for (const Json step : steps) {
-      const std::string_view type = type_of(step);
-      if (type == "Split") {
-        split_by_pattern(step, pieces);
-      } else if (type == "ByteLevel") {
-        byte_level(step, steps.size() == 1, pieces);
-      } else if (type == "Digits") {
-        if (!is_true(member(step, "individual_digits"))) unsupported("runs of digits", step);
-        pieces = isolate(pieces, is_number, [](char32_t) { return false; });
-        shape_ = "starcoder";
-      } else if (type == "BertPreTokenizer") {
-        pieces = isolate(pieces, is_ascii_punctuation, is_space);
-        shape_ = "jina-v2-en";
-      } else {
-        unsupported("pre-tokenizer " + std::string(type), step);
-      }
+    for (const Json step : steps) apply(step, steps.size() == 1, pieces);
+    if (shape_.empty() && replaced_spaces_) note("replaced-spaces");
+  }
+
+  void note(std::string_view word) {
+    if (!shape_.empty()) shape_ += ' ';
+    shape_ += word;
+  }
+
+  void apply(Json step, bool alone, std::vector<Text>& pieces) {
+    const std::string_view type = type_of(step);
+    if (type == "Split") {
+      split_by_pattern(step, pieces);
+    } else if (type == "ByteLevel") {
+      byte_level(step, alone, pieces);
+    } else if (type == "Digits") {
+      const bool single = is_true(member(step, "individual_digits"));
+      split(pieces, each(is_number), single ? SplitBehavior::isolated : SplitBehavior::contiguous);
+      note(single ? "digits" : "digit-runs");
+    } else if (type == "Punctuation") {
+      split(pieces, each(is_punctuation), behavior_of(step, SplitBehavior::isolated));
+      note("marks");
+    } else if (type == "WhitespaceSplit" || type == "BertPreTokenizer") {
+      split(pieces, each(is_space), SplitBehavior::removed);
+      if (type == "BertPreTokenizer") split(pieces, each(is_punctuation), SplitBehavior::isolated);
+      note(type == "BertPreTokenizer" ? "bert" : "spaces");
+    } else {
+      unsupported("pre-tokenizer " + std::string(type), step);
     }
-    if (shape_.empty()) unsupported("no known step", root);
+  }
+
+  SplitBehavior behavior_of(Json step, std::optional<SplitBehavior> fallback) const {
+    const Json name = member(step, "behavior");
+    if (!name && fallback) return *fallback;
+    const auto behavior = name && name.is_string() ? split_behavior(name.string()) : std::nullopt;
+    if (!behavior) unsupported("an unknown behaviour", name ? name : step);
+    return *behavior;
   }
 
   void split_by_pattern(Json step, std::vector<Text>& pieces) {
+    const SplitBehavior behavior = behavior_of(step, std::nullopt);
+    const bool invert = is_true(member(step, "invert"));
+    const Json plain = member(member(step, "pattern"), "String");
+    if (plain && plain.is_string() && plain.string() == " ") {
+      split(pieces, each([](char32_t c) { return c == U' '; }), behavior, invert);
+      if (!replaced_spaces_) note("single-spaces");
+      return;
+    }
     const Json regex = member(member(step, "pattern"), "Regex");
-    const Json behavior = member(step, "behavior");
-    const Json invert = member(step, "invert");
-    const bool isolated =
-        behavior && behavior.is_string() && !is_true(invert) && behavior.string() == "Isolated";
-    const bool kept =
-        behavior && behavior.is_string() && is_true(invert) && behavior.string() == "Removed";
-    if (regex && regex.is_string() && (isolated || kept))
-      for (const Pattern& pattern : kPatterns)
-        if (pattern.regex == regex.string()) {
-          pieces = split(pieces, pattern);
-          shape_ = pattern.name;
-          if (shape_ == "llama-bpe" && !is_true(member(model_, "ignore_merges")))
-            shape_ = "smaug-bpe";
-          return;
-        }
+    const std::string text = regex && regex.is_string() ? plain_newlines(regex.string()) : "";
+    for (const SplitPattern& known : split_patterns()) {
+      if (known.regex != text) continue;
+      split_by(known, pieces, behavior, invert);
+      note(known.word);
+      return;
+    }
     unsupported("an unknown pattern", regex ? regex : step);
+  }
+
+  static void split_by(const SplitPattern& known, std::vector<Text>& pieces, SplitBehavior behavior,
+                       bool invert) {
+    split(
+        pieces,
+        [&](std::u32string_view text, std::size_t at) { return known.pattern.match(text, at); },
+        behavior, invert);
   }
 
   void byte_level(Json step, bool alone, std::vector<Text>& pieces) {
@@ -511,8 +394,8 @@ class Encoder {
         if (piece.front() != U' ') piece.insert(piece.begin(), U' ');
     const Json use_regex = member(step, "use_regex");
     if (!use_regex || is_true(use_regex)) {
-      pieces = split(pieces, kPatterns[0]);
-      if (shape_.empty()) shape_ = kPatterns[0].name;
+      split_by(byte_level_pattern(), pieces, SplitBehavior::isolated, false);
+      note(byte_level_pattern().word);
     }
     for (Text& piece : pieces) {
       Text letters;
@@ -535,7 +418,23 @@ class Encoder {
     return (std::uint64_t{left} << 32) | right;
   }
 
-  // Pieces of the check string are short, so the plain quadratic definition serves.
+  // Tokens <0xHH> of every byte, if all exist.
+  void append_bytes(std::string_view text, std::vector<std::uint32_t>& word) const {
+    const std::size_t first = word.size();
+    for (const char c : text) {
+      constexpr std::string_view digits = "0123456789ABCDEF";
+      const auto byte = static_cast<unsigned char>(c);
+      const std::uint32_t* id =
+          find(std::string("<0x") + digits[byte >> 4] + digits[byte & 15] + '>');
+      if (!id) {
+        word.resize(first);
+        return;
+      }
+      word.push_back(*id);
+    }
+  }
+
+  // The check string is short, so the plain quadratic definition serves.
   void encode_bpe(const Text& piece, std::vector<std::uint32_t>& out) const {
     if (is_true(member(model_, "ignore_merges")))
       if (const std::uint32_t* whole = find(to_utf8(piece))) {
@@ -543,8 +442,19 @@ class Encoder {
         return;
       }
     std::vector<std::uint32_t> word;
-    for (const char32_t c : piece)
-      if (const std::uint32_t* id = find(to_utf8(std::u32string_view(&c, 1)))) word.push_back(*id);
+    bool unknown_before = false;
+    for (const char32_t c : piece) {
+      const std::string text = to_utf8(std::u32string_view(&c, 1));
+      const std::size_t known = word.size();
+      if (const std::uint32_t* id = find(text))
+        word.push_back(*id);
+      else if (is_true(member(model_, "byte_fallback")))
+        append_bytes(text, word);
+      const bool unknown = word.size() == known;
+      if (unknown && unknown_ && !(unknown_before && is_true(member(model_, "fuse_unk"))))
+        word.push_back(*unknown_);
+      unknown_before = unknown;
+    }
     while (word.size() > 1) {
       std::size_t best = word.size();
       Merge merge{std::numeric_limits<std::uint32_t>::max(), 0};
@@ -562,9 +472,6 @@ class Encoder {
   }
 
   void encode_wordpiece(const Text& word, std::vector<std::uint32_t>& out) const {
-    const Json unknown = member(model_, "unk_token");
-    const std::uint32_t* unknown_id =
-        find(unknown && unknown.is_string() ? unknown.string() : std::string_view("[UNK]"));
     const std::size_t first = out.size();
     for (std::size_t at = 0; at < word.size();) {
       std::size_t end = word.size();
@@ -575,7 +482,7 @@ class Encoder {
       }
       if (!id) {
         out.resize(first);
-        if (unknown_id) out.push_back(*unknown_id);
+        if (unknown_) out.push_back(*unknown_);
         return;
       }
       out.push_back(*id);
@@ -648,9 +555,11 @@ class Encoder {
 
   const TokenizerFiles& files_;
   Json tokenizer_, model_;
+  const std::uint32_t* unknown_ = nullptr;
   std::unordered_map<std::string_view, std::uint32_t, TextHash> ids_;
   std::unordered_map<std::uint64_t, Merge> merges_;
-  std::string shape_;
+  std::string shape_;  // words of the steps done
+  bool replaced_spaces_ = false;
 };
 
 struct Row {
@@ -670,6 +579,17 @@ std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files) {
 
 void check_merges(const TokenizerFiles& files) { Encoder(files).read_merges(); }
 
+std::string checked_pre_tokenizer(const std::string& name) {
+  // Beyond those of the table, names that no digest gives.
+  std::vector<std::string_view> known = {"default", "whitespace", "llada-moe"};
+  for (const Row& row : kRows)
+    if (std::find(known.begin(), known.end(), row.name) == known.end()) known.push_back(row.name);
+  if (std::find(known.begin(), known.end(), name) != known.end()) return name;
+  const std::string close = near_names(name, known);
+  fail(ErrorCode::USE04, {}, {}, "unknown pre-tokenizer", name,
+       close.empty() ? "a name that llama.cpp knows, such as gpt-2, llama-bpe or qwen2" : close);
+}
+
 std::string pre_tokenizer_name(const TokenizerFiles& files) {
   Encoder encoder(files);
   std::string list = "[";
@@ -681,10 +601,11 @@ std::string pre_tokenizer_name(const TokenizerFiles& files) {
   const auto row = std::find_if(std::rbegin(kRows), std::rend(kRows),
                                 [&](const Row& r) { return r.digest == digest; });
   if (row != std::rend(kRows)) return std::string(row->name);
+  const std::string shape = encoder.shape();
   files.warnings.add(ErrorCode::TK06, files.tokenizer_path, std::nullopt,
-                     "a tokenizer that is not known by its digest; treated as " + encoder.shape(),
+                     "a tokenizer that is not known by its digest; its steps are those of " + shape,
                      digest);
-  return encoder.shape();
+  return shape;
 }
 
 }  // namespace quantize

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "convert/tokenizer/files.hpp"
 
 namespace quantize {
+
+// The text whose ids tell tokenizers apart.
+extern const std::u32string_view kCheckString;
 
 // The ids of the check string, special tokens included. TK06 if the file's shape is not known.
 std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files);
@@ -15,6 +19,9 @@ std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files);
 // The name for tokenizer.ggml.pre. A digest that no row has: the class of the file's shape, with a
 // warning. TK06 (naming --pre) for an unknown shape.
 std::string pre_tokenizer_name(const TokenizerFiles& files);
+
+// The same name back if a runtime knows it; USE04 (with what is close) otherwise.
+std::string checked_pre_tokenizer(const std::string& name);
 
 // Every merge has two parts that exist, and so does their union; TK03 otherwise.
 void check_merges(const TokenizerFiles& files);

