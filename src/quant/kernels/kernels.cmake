@@ -14,9 +14,11 @@ function(kernel_target name)
   target_include_directories(kernels_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(kernels_${name} PRIVATE
     QUANTIZE_ISA=${name} QUANTIZE_ISA_HEADER="quant/kernels/isa/${name}.hpp")
+  target_compile_options(kernels_${name} PRIVATE ${arg_FLAGS} -fno-math-errno -fno-trapping-math)
   # -O3 in every configuration but sanitizers': unoptimized vector code is unusably slow.
-  target_compile_options(kernels_${name} PRIVATE ${arg_FLAGS} -fno-math-errno -fno-trapping-math
-    $<$<STREQUAL:${QUANTIZE_SANITIZE},>:-O3>)
+  if(NOT QUANTIZE_SANITIZE)
+    target_compile_options(kernels_${name} PRIVATE -O3)
+  endif()
   # GCC 12 sees uninitialized variables in its own AVX-512 header.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(kernels_${name} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
