@@ -3,12 +3,9 @@
 // the group's number is e divided by its length.
 #include "quant/decoded.hpp"
 
-#include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "quant/blocks.hpp"
-#include "quant/grids.hpp"
 
 namespace quantize {
 namespace {
@@ -21,12 +18,11 @@ constexpr float kLevels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                1,    13,   25,  38,  53,  69,  89,  113};
 constexpr float kFloat4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-int digit2(std::uint16_t point, int i) noexcept { return point >> (2 * i) & 3; }
-
 // Four-bit scale codes, two to a byte.
 int scale_nibble(const std::uint8_t* scales, int j) noexcept {
   return scales[j / 2] >> (4 * (j % 2)) & 15;
 }
+
 struct BlockQ1_0 {
   static constexpr int kValues = 128;
   std::uint16_t scale;
@@ -156,52 +152,6 @@ struct BlockIQ4_XS {
   }
 };
 
-// Points of -1, 0, 1, shifted by an eighth either way.
-float ternary(int index, int i, bool down) noexcept {
-  return static_cast<float>(digit2(grids::kIq1[index], i) - 1) + (down ? -0.125F : 0.125F);
-}
-
-struct BlockIQ1_S {
-  static constexpr int kValues = 256;
-  std::uint16_t scale;
-  std::uint8_t index_low[32];
-  std::uint16_t groups[8];  // per 32 values: four times three index bits, scale, direction
-
-  bool valid() const noexcept { return half_is_finite(scale); }
-  void decode(float* x) const noexcept {
-    for (int e = 0; e < kValues; ++e) {
-      const int group = groups[e / 32];
-      const int index = index_low[e / 8] | (group >> (3 * (e % 32 / 8)) & 7) << 8;
-      const float d = half_to_float(scale) * static_cast<float>(2 * (group >> 12 & 7) + 1);
-      x[e] = d * ternary(index, e % 8, (group & 0x8000) != 0);
-    }
-  }
-};
-
-// The block's scale is spread over the top nibbles of the words that hold four 3-bit scales each.
-struct BlockIQ1_M {
-  static constexpr int kValues = 256;
-  std::uint8_t index_low[32];
-  std::uint8_t groups[16];  // per 8 values a nibble: three index bits, direction
-  std::uint16_t scales[4];
-
-  std::uint16_t scale() const noexcept {
-    unsigned half = 0;
-    for (int k = 0; k < 4; ++k) half |= static_cast<unsigned>(scales[k] >> 12) << (4 * k);
-    return static_cast<std::uint16_t>(half);
-  }
-  bool valid() const noexcept { return half_is_finite(scale()); }
-  void decode(float* x) const noexcept {
-    const float whole = half_to_float(scale());
-    for (int e = 0; e < kValues; ++e) {
-      const int j = e / 16;
-      const int group = scale_nibble(groups, e / 8);
-      const float d = whole * static_cast<float>(2 * (scales[j / 4] >> (3 * (j % 4)) & 7) + 1);
-      x[e] = d * ternary(index_low[e / 8] | (group & 7) << 8, e % 8, (group & 8) != 0);
-    }
-  }
-};
-
 template <class Block>
 void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   schemes::decode_each_block<Block, Block::kValues>(
@@ -224,12 +174,12 @@ constexpr Quantizer row(DType type) {
 
 constexpr Quantizer kDecoded[] = {
 
-    row<BlockIQ1_S, 50>(DType::iq1_s),    row<BlockIQ4_NL, 18>(DType::iq4_nl),
+    row<BlockIQ4_NL, 18>(DType::iq4_nl),
 
-    row<BlockIQ4_XS, 136>(DType::iq4_xs), row<BlockIQ1_M, 56>(DType::iq1_m),
-    row<BlockTQ1_0, 54>(DType::tq1_0),    row<BlockTQ2_0, 66>(DType::tq2_0),
-    row<BlockMXFP4, 17>(DType::mxfp4),    row<BlockNVFP4, 36>(DType::nvfp4),
-    row<BlockQ1_0, 18>(DType::q1_0),      row<BlockQ2_0, 18>(DType::q2_0),
+    row<BlockIQ4_XS, 136>(DType::iq4_xs), row<BlockTQ1_0, 54>(DType::tq1_0),
+    row<BlockTQ2_0, 66>(DType::tq2_0),    row<BlockMXFP4, 17>(DType::mxfp4),
+    row<BlockNVFP4, 36>(DType::nvfp4),    row<BlockQ1_0, 18>(DType::q1_0),
+    row<BlockQ2_0, 18>(DType::q2_0),
 };
 
 }  // namespace

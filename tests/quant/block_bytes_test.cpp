@@ -27,11 +27,12 @@ TEST(ZeroBlocks, HaveTheirExactBytes) {
                                   {DType::q5_0, true, {}, 0}};
   for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_1,
                            DType::q5_1, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k,
-                           DType::q6_k, DType::iq2_s, DType::iq3_xxs, DType::iq3_s}) {
+                           DType::q6_k, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq1_m}) {
     cases.push_back({type, false, {}, 0});
     cases.push_back({type, true, {}, 0});
   }
-  for (const DType type : {DType::iq2_xxs, DType::iq2_xs}) cases.push_back({type, true, {}, 0});
+  for (const DType type : {DType::iq2_xxs, DType::iq2_xs, DType::iq1_s})
+    cases.push_back({type, true, {}, 0});
   const std::vector<float> ones(256, 1.0F);
   for (const ZeroBlock& c : cases) {
     const TypeInfo& type = info(c.type);
@@ -53,7 +54,7 @@ const HalfFields kHalfFields[] = {
     {DType::q4_0, {0}},    {DType::q5_0, {0}},      {DType::q8_0, {0}},   {DType::q4_1, {0, 2}},
     {DType::q5_1, {0, 2}}, {DType::q2_k, {80, 82}}, {DType::q3_k, {108}}, {DType::q4_k, {0, 2}},
     {DType::q5_k, {0, 2}}, {DType::q6_k, {208}},    {DType::iq2_xs, {0}}, {DType::iq2_xxs, {0}},
-    {DType::iq2_s, {0}},   {DType::iq3_xxs, {0}},   {DType::iq3_s, {0}},
+    {DType::iq2_s, {0}},   {DType::iq3_xxs, {0}},   {DType::iq3_s, {0}},  {DType::iq1_s, {0}},
 };
 
 TEST(InvalidBlocks, AreFoundByEitherHalf) {

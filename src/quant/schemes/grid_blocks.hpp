@@ -58,9 +58,18 @@ void encode_grid_blocks(const EncodeInput& in, std::byte* out) noexcept {
 }
 
 template <class Block>
+std::uint16_t stored_scale(const Block& block) noexcept {
+  if constexpr (requires { block.scale(); }) {
+    return block.scale();
+  } else {
+    return block.scale;
+  }
+}
+
+template <class Block>
 void decode_grid_blocks(const std::byte* in, std::uint64_t values, float* out) noexcept {
   decode_each_block<Block, kSuperBlock>(in, values, out, [](const Block& block, float* x) {
-    const float d = half_to_float(block.scale);
+    const float d = half_to_float(stored_scale(block));
     for (std::size_t e = 0; e < kSuperBlock; ++e) x[e] = block.value(d, e);
   });
 }
@@ -69,17 +78,19 @@ template <class Block>
 std::optional<std::uint64_t> first_invalid_scale(const std::byte* in,
                                                  std::uint64_t count) noexcept {
   return first_block_that_is_not<Block>(
-      in, count, [](const Block& block) { return half_is_finite(block.scale); });
+      in, count, [](const Block& block) { return half_is_finite(stored_scale(block)); });
 }
 
 template <class Block, std::size_t kBytes>
-constexpr Quantizer grid_quantizer(DType type, ImportanceUse importance) noexcept {
+constexpr Quantizer grid_quantizer(
+    DType type, ImportanceUse importance,
+    decltype(Quantizer::encode) encode = encode_grid_blocks<Block>) noexcept {
   static_assert(sizeof(Block) == kBytes);
   return {type,
           importance,
           nullptr,
           nullptr,
-          encode_grid_blocks<Block>,
+          encode,
           decode_grid_blocks<Block>,
           first_invalid_scale<Block>};
 }
