@@ -41,7 +41,8 @@ struct Output {
 std::vector<Report> run(const Model& model, std::span<const Output> outputs,
                         const RunOptions& options, Warnings& warnings);
 
-// The smallest max_memory that run() accepts for these plans (USE03 names it).
+// The smallest max_memory with which run() starts `threads` threads (0: one) for these plans. With
+// less it starts as many as fit; less than that of one thread is USE03, which names it.
 std::uint64_t minimum_memory(const Model& model, std::span<const Output> outputs, unsigned threads);
 
 }  // namespace quantize

@@ -21,6 +21,9 @@ class Sink {
   // Bytes [offset, ...) of planned tensor `tensor` of file `file`. Thread-safe; every byte once.
   virtual void write(std::size_t file, std::size_t tensor, std::uint64_t offset,
                      std::span<const std::byte> bytes) = 0;
+  // Starts to bring to the disk what was written, so that finish() is short. Called now and then
+  // while others write; may wait for the disk.
+  virtual void start_write_back() noexcept {}
   // True if write() must be called in file order, front to back (pipes).
   virtual bool sequential() const noexcept = 0;
   // Checks size and header, syncs, publishes. Several sinks: finish() all, then publish() all.

@@ -25,37 +25,19 @@
 #include "quantize/quantizer.hpp"
 
 #include "convert/value.hpp"
-#include "core/float16.hpp"
+#include "pipeline/jobs.hpp"
 #include "pipeline/locate.hpp"
 #include "pipeline/measure.hpp"
 
 namespace quantize {
 namespace {
 
-constexpr std::uint64_t kSlabValues = std::uint64_t{1} << 19;  // a multiple of every block length
 constexpr std::uint64_t kDefaultMemory = std::uint64_t{160} << 20;
 constexpr std::uint64_t kDefaultMemoryPerOutput = std::uint64_t{48} << 20;
-constexpr std::uint64_t kMeasureValues =
-    4096;  // decoded and compared at once, in the nearest cache
-constexpr std::uint64_t kWorkerBytes = std::uint64_t{64} << 10;  // small buffers of a worker
+constexpr std::uint64_t kMeasureValues = 4096;  // decoded and compared at once
+constexpr std::uint64_t kReadAheadSlabs = 16;   // at least, or two per worker
 constexpr auto kProgressPeriod = std::chrono::milliseconds(100);
-
-// Where one output wants a model tensor.
-struct Destination {
-  std::size_t output, file, tensor;
-  const PlannedTensor* planned;
-};
-
-// A model tensor, how it is cut, and where it goes.
-struct Job {
-  const ModelTensor* tensor;
-  std::vector<Destination> destinations;
-  std::uint64_t slab_values =
-      0;  // of all slabs of whole rows but the last; or the largest piece of a row
-  std::uint64_t slabs_per_row = 0;  // 0: slabs are whole rows
-  std::uint64_t slabs = 0;
-  std::uint64_t first_slab = 0;  // in the numbering over the whole run
-};
+constexpr auto kWriteBackPeriod = std::chrono::milliseconds(100);
 
 // Values of a tensor that are not finite.
 struct NonFiniteCount {
@@ -63,89 +45,11 @@ struct NonFiniteCount {
   std::uint64_t first = 0;  // index in the tensor
 };
 
-struct Slab {
-  std::uint64_t first = 0, count = 0;  // values
-};
-
-void cut(Job& job) {
-  const Shape& shape = job.tensor->shape;
-  const std::uint64_t row = shape.row_values();
-  if (shape.values() == 0) return;
-  if (row <= kSlabValues) {
-    const std::uint64_t rows = kSlabValues / row;
-    job.slab_values = rows * row;
-    job.slabs = (shape.rows() + rows - 1) / rows;
-  } else {
-    job.slab_values = kSlabValues;
-    job.slabs_per_row = (row + kSlabValues - 1) / kSlabValues;
-    job.slabs = job.slabs_per_row * shape.rows();
-  }
-}
-
-Slab slab_of(const Job& job, std::uint64_t index) {
-  const Shape& shape = job.tensor->shape;
-  if (job.slabs_per_row == 0) {
-    const std::uint64_t first = index * job.slab_values;
-    return {first, std::min(job.slab_values, shape.values() - first)};
-  }
-  const std::uint64_t row = shape.row_values();
-  const std::uint64_t column = index % job.slabs_per_row * job.slab_values;
-  return {index / job.slabs_per_row * row + column, std::min(job.slab_values, row - column)};
-}
-
-std::uint64_t worker_bytes(const Job& job) {
-  const std::uint64_t values =
-      std::min(std::max<std::uint64_t>(job.slab_values, 1), job.tensor->shape.values());
-  std::uint64_t largest_output = 0;
-  for (const Destination& d : job.destinations) {
-    const TypeInfo& type = info(d.planned->type);
-    largest_output = std::max(largest_output, values / type.block_values * type.block_bytes);
-  }
-  const TypeInfo& stored = info(job.tensor->value->type);
-  // Fetched elements, floats, rounded floats, one output's blocks.
-  return values / stored.block_values * stored.block_bytes + 2 * values * sizeof(float) +
-         largest_output + fetch_scratch_bytes(*job.tensor->value, values) + kWorkerBytes;
-}
-
-// The list of jobs, in the order of the first output's files (a stream needs that order; for the
-// others any order will do, and this one reads the source about front to back).
-std::vector<Job> make_jobs(const Model& model, std::span<const Output> outputs) {
-  std::vector<std::vector<Destination>> wanted(model.tensors.size());
-  std::vector<std::size_t> order;
-  for (std::size_t o = 0; o < outputs.size(); ++o) {
-    const Plan& plan = *outputs[o].plan;
-    for (std::size_t f = 0; f < plan.files.size(); ++f) {
-      for (std::size_t t = 0; t < plan.files[f].tensors.size(); ++t) {
-        const PlannedTensor& planned = plan.files[f].tensors[t];
-        if (wanted[planned.model_tensor].empty()) order.push_back(planned.model_tensor);
-        wanted[planned.model_tensor].push_back({o, f, t, &planned});
-      }
-    }
-  }
-  const bool in_order = std::any_of(outputs.begin(), outputs.end(),
-                                    [](const Output& o) { return o.sink->sequential(); });
-  if (!in_order) {
-    // Large tensors first among equals would be faster at the end; by place in the source is faster
-    // on disks, and slabs are small enough that the end does not matter.
-    const auto place = [&](std::size_t t) {
-      const auto& sources = model.tensors[t].source_tensors;
-      if (sources.empty()) return std::pair<std::uint64_t, std::uint64_t>(0, 0);
-      const SourceTensor& source = model.source->tensors()[sources.front()];
-      return std::pair<std::uint64_t, std::uint64_t>(source.file, source.data_offset);
-    };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return place(a) < place(b); });
-  }
-  std::vector<Job> jobs;
-  std::uint64_t next = 0;
-  for (const std::size_t index : order) {
-    Job job{&model.tensors[index], std::move(wanted[index])};
-    cut(job);
-    job.first_slab = next;
-    next += job.slabs;
-    jobs.push_back(std::move(job));
-  }
-  return jobs;
+// Memory of a worker that may get any of the jobs.
+std::uint64_t worker_bytes(const std::vector<Job>& jobs) {
+  std::uint64_t largest = 1;
+  for (const Job& job : jobs) largest = std::max(largest, job.worker_bytes());
+  return largest;
 }
 
 unsigned usable_cores() {
@@ -157,10 +61,66 @@ unsigned usable_cores() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-// One thread's buffers, grown to the largest slab it meets.
+// One thread's buffers. They only grow, to the largest slab and tile it meets.
 struct Scratch {
-  std::vector<std::byte> fetched, blocks;
-  std::vector<float> source, rounded, statistic;
+  std::vector<std::byte> fetched;
+  std::vector<std::vector<std::byte>> blocks;  // per destination
+  std::vector<float> source, rounded, zeroed, statistic;
+  std::vector<std::byte> halves;
+  std::vector<ErrorSums> sums;  // per destination
+};
+
+template <class T>
+T* at_least(std::vector<T>& buffer, std::uint64_t count) {
+  if (buffer.size() < count) buffer.resize(count);
+  return buffer.data();
+}
+
+// Values [slab.first + first, + count): what is decoded, encoded and measured at once.
+struct Tile {
+  const Job& job;
+  const Slab& slab;
+  std::uint64_t first, count;
+  const float* source;  // the source's values
+  const float* values;  // the same after the rounding that an --outtype asks for
+};
+
+// Has the outputs written back while they are made. In a thread of its own, since the call waits
+// when the disk is busy, and the workers must not.
+class WriteBack {
+ public:
+  explicit WriteBack(std::span<const Output> outputs) : outputs_(outputs) {
+    try {
+      thread_ = std::thread([this] { repeat(); });
+    } catch (const std::system_error&) {  // then the final sync does it all
+    }
+  }
+  ~WriteBack() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  WriteBack(const WriteBack&) = delete;
+  WriteBack& operator=(const WriteBack&) = delete;
+
+ private:
+  void repeat() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!changed_.wait_for(lock, kWriteBackPeriod, [this] { return done_; })) {
+      lock.unlock();
+      for (const Output& output : outputs_) output.sink->start_write_back();
+      lock.lock();
+    }
+  }
+
+  std::span<const Output> outputs_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;
 };
 
 class Run {
@@ -223,26 +183,25 @@ class Run {
   }
 
   unsigned thread_count() const {
-    std::uint64_t largest = 1;
-    for (const Job& job : jobs_) largest = std::max(largest, worker_bytes(job));
+    const std::uint64_t each = worker_bytes(jobs_);
     std::uint64_t memory = options_.max_memory;
     if (memory == 0) memory = kDefaultMemory + kDefaultMemoryPerOutput * (outputs_.size() - 1);
-    const std::uint64_t affordable = memory / largest;
-    if (affordable == 0) {
+    if (memory < each) {
       fail(ErrorCode::USE03, {}, {}, "--max-memory is too small for this model",
-           std::to_string(memory) + " bytes", "at least " + std::to_string(largest) + " bytes");
+           std::to_string(memory) + " bytes", "at least " + std::to_string(each) + " bytes");
     }
     const unsigned wanted = options_.threads != 0 ? options_.threads : usable_cores();
     return static_cast<unsigned>(std::min<std::uint64_t>(
-        std::min<std::uint64_t>(wanted, affordable), std::max<std::uint64_t>(total_slabs_, 1)));
+        std::min<std::uint64_t>(wanted, memory / each), std::max<std::uint64_t>(total_slabs_, 1)));
   }
 
   void work() {
     const unsigned count = thread_count();
-    read_ahead_slabs_ = 2 * count;
+    read_ahead_slabs_ = std::max<std::uint64_t>(kReadAheadSlabs, 2 * std::uint64_t{count});
     for (std::uint64_t slab = 0; slab < read_ahead_slabs_; ++slab) read_ahead(slab);
     std::vector<std::thread> threads;
     running_ = count;
+    const WriteBack write_back(outputs_);
     try {
       for (unsigned i = 0; i < count; ++i) threads.emplace_back([this] { worker(); });
     } catch (const std::system_error&) {
@@ -325,49 +284,76 @@ class Run {
     const std::size_t job_index = job_of(number);
     const Job& job = jobs_[job_index];
     const std::uint64_t index = number - job.first_slab;
-    const Slab slab = slab_of(job, index);
-    const ModelTensor& tensor = *job.tensor;
-    const ValueNode& value = *tensor.value;
+    const Slab slab = job.slab(index);
+    const ValueNode& value = *job.tensor->value;
+    const Quantizer* decoder = find_quantizer(value.type);
+    const std::size_t destinations = job.destinations.size();
 
     read_ahead(number + read_ahead_slabs_);
-    scratch.fetched.resize(stored_bytes(value.type, slab.count));
-    fetch(value, *model_.source, slab.first, slab.count, scratch.fetched);
-    const Quantizer* decoder = find_quantizer(value.type);
-    bool decoded = false;
+    const std::optional<float> statistic = long_row_statistic(job, slab, scratch);
+    const std::span<std::byte> fetched = fetch_slab(job, slab, scratch);
     std::uint64_t nonfinite = 0;
-    if (decoder && decoder->first_invalid(scratch.fetched.data(),
-                                          slab.count / info(value.type).block_values)) {
-      decode_source(tensor, *decoder, slab, scratch);
-      decoded = true;
+    if (decoder &&
+        decoder->first_invalid(fetched.data(), slab.count / info(value.type).block_values))
       nonfinite = check_nonfinite(job_index, slab, scratch);
-    }
-    for (std::size_t d = 0; d < job.destinations.size(); ++d) {
+
+    scratch.blocks.resize(std::max(scratch.blocks.size(), destinations));
+    scratch.sums.assign(destinations, {});
+    bool encodes = false;
+    for (std::size_t d = 0; d < destinations; ++d) {
       const Destination& destination = job.destinations[d];
-      const PlannedTensor& planned = *destination.planned;
-      ErrorStats& stats = stats_[job_index][index * job.destinations.size() + d];
-      const std::uint64_t offset = stored_bytes(planned.type, slab.first);
-      if (planned.type == value.type && tensor.stored_type == value.type) {  // byte for byte
+      if (job.copies(destination)) continue;
+      check_convertible(job, *destination.planned, decoder);
+      at_least(scratch.blocks[d], stored_bytes(destination.planned->type, slab.count));
+      encodes = true;
+    }
+    if (encodes) {
+      for (std::uint64_t at = 0; at < slab.count; at += job.tile_values()) {
+        const Tile tile =
+            decode_tile(job, slab, at, std::min(job.tile_values(), slab.count - at), scratch);
+        for (std::size_t d = 0; d < destinations; ++d) {
+          const Destination& destination = job.destinations[d];
+          if (job.copies(destination)) continue;
+          std::byte* blocks =
+              scratch.blocks[d].data() + stored_bytes(destination.planned->type, at);
+          encode(tile, destination, nonfinite != 0, statistic, scratch, blocks);
+          measure(tile, *destination.planned, nonfinite != 0, blocks, scratch.sums[d]);
+        }
+      }
+    }
+    for (std::size_t d = 0; d < destinations; ++d) {
+      const Destination& destination = job.destinations[d];
+      const DType type = destination.planned->type;
+      ErrorStats& stats = stats_[job_index][index * destinations + d];
+      std::span<const std::byte> bytes = fetched;
+      if (job.copies(destination)) {
         stats.values = slab.count;
         stats.nonfinite = nonfinite;
-        write(number, destination, offset, scratch.fetched);
-        continue;
+      } else {
+        stats = scratch.sums[d].total();
+        bytes = {scratch.blocks[d].data(), stored_bytes(type, slab.count)};
       }
-      const Quantizer* encoder = find_quantizer(planned.type);
-      if (!decoder || !encoder || !encoder->encode) {
-        fail(ErrorCode::QZ03, std::string(model_.source->path()), {},
-             "tensor " + quoted(tensor.name) + " cannot be converted",
-             std::string(info(value.type).name), std::string(info(planned.type).name));
-      }
-      if (!decoded) {
-        decode_source(tensor, *decoder, slab, scratch);
-        decoded = true;
-      }
-      encode(job, destination, slab, nonfinite != 0, scratch);
-      stats = measure_output(job, planned, slab, nonfinite != 0, scratch);
-      write(number, destination, offset, scratch.blocks);
+      write(number, destination, stored_bytes(type, slab.first), bytes);
     }
-    bytes_done_ += scratch.fetched.size();
+    bytes_done_ += fetched.size();
     end_turn(number);
+  }
+
+  std::span<std::byte> fetch_slab(const Job& job, const Slab& slab, Scratch& scratch) const {
+    const ValueNode& value = *job.tensor->value;
+    const std::uint64_t bytes = stored_bytes(value.type, slab.count);
+    const std::span<std::byte> fetched(at_least(scratch.fetched, bytes), bytes);
+    fetch(value, *model_.source, slab.first, slab.count, fetched);
+    return fetched;
+  }
+
+  void check_convertible(const Job& job, const PlannedTensor& planned,
+                         const Quantizer* decoder) const {
+    const Quantizer* encoder = find_quantizer(planned.type);
+    if (decoder && encoder && encoder->encode) return;
+    fail(ErrorCode::QZ03, std::string(model_.source->path()), {},
+         "tensor " + quoted(job.tensor->name) + " cannot be converted",
+         std::string(info(job.tensor->value->type).name), std::string(info(planned.type).name));
   }
 
   // Hints that a slab will be read soon: its share of the bytes of its source tensors, taken as one
@@ -375,7 +361,7 @@ class Run {
   void read_ahead(std::uint64_t number) const {
     if (number >= total_slabs_) return;
     const Job& job = jobs_[job_of(number)];
-    const Slab slab = slab_of(job, number - job.first_slab);
+    const Slab slab = job.slab(number - job.first_slab);
     const Source& source = *model_.source;
     std::uint64_t total = 0;
     for (const std::size_t t : job.tensor->source_tensors) total += source.tensors()[t].bytes;
@@ -396,13 +382,17 @@ class Run {
 
   // Source values that are not finite: an error if they go into blocks that cannot hold them, else
   // counted. Returns their number in this slab.
-  std::uint64_t check_nonfinite(std::size_t job_index, const Slab& slab, const Scratch& scratch) {
+  std::uint64_t check_nonfinite(std::size_t job_index, const Slab& slab, Scratch& scratch) {
     const Job& job = jobs_[job_index];
     NonFiniteCount found;
-    for (std::uint64_t i = slab.count; i-- > 0;) {
-      if (std::isfinite(scratch.source[i])) continue;
-      found.first = slab.first + i;
-      ++found.values;
+    for (std::uint64_t at = 0; at < slab.count; at += job.tile_values()) {
+      const Tile tile =
+          decode_tile(job, slab, at, std::min(job.tile_values(), slab.count - at), scratch);
+      for (std::uint64_t i = 0; i < tile.count; ++i) {
+        if (std::isfinite(tile.source[i])) continue;
+        if (found.values == 0) found.first = slab.first + at + i;
+        ++found.values;
+      }
     }
     if (found.values == 0) return 0;
     for (const Destination& destination : job.destinations) {
@@ -437,96 +427,96 @@ class Run {
     }
   }
 
-  void decode_source(const ModelTensor& tensor, const Quantizer& decoder, const Slab& slab,
-                     Scratch& scratch) const {
-    scratch.source.resize(slab.count);
-    decoder.decode(scratch.fetched.data(), slab.count, scratch.source.data());
+  Tile decode_tile(const Job& job, const Slab& slab, std::uint64_t first, std::uint64_t count,
+                   Scratch& scratch) const {
+    const DType type = job.tensor->value->type;
+    float* source = at_least(scratch.source, count);
+    find_quantizer(type)->decode(scratch.fetched.data() + stored_bytes(type, first), count, source);
     // Only a 16-bit intermediate that the user asked for can change a value here.
-    const DType stored = tensor.stored_type;
-    scratch.rounded.clear();
-    if (stored != tensor.value->type && (stored == DType::f16 || stored == DType::bf16)) {
-      scratch.rounded.resize(slab.count);
-      for (std::uint64_t i = 0; i < slab.count; ++i) {
-        scratch.rounded[i] = stored == DType::f16
-                                 ? half_to_float(float_to_half(scratch.source[i]))
-                                 : bfloat16_to_float(float_to_bfloat16(scratch.source[i]));
-      }
-    }
+    const DType stored = job.tensor->stored_type;
+    if (stored == type || (stored != DType::f16 && stored != DType::bf16))
+      return {job, slab, first, count, source, source};
+    const Quantizer& rounding = *find_quantizer(stored);
+    std::byte* halves = at_least(scratch.halves, stored_bytes(stored, count));
+    float* rounded = at_least(scratch.rounded, count);
+    rounding.encode({source, 1, count, nullptr, nullptr}, halves);
+    rounding.decode(halves, count, rounded);
+    return {job, slab, first, count, source, rounded};
   }
 
-  void encode(const Job& job, const Destination& destination, const Slab& slab, bool nonfinite,
-              Scratch& scratch) {
-    const ModelTensor& tensor = *job.tensor;
+  // `statistic` is that of the row that the slab is a piece of, if it is one.
+  void encode(const Tile& tile, const Destination& destination, bool nonfinite,
+              std::optional<float> statistic, Scratch& scratch, std::byte* blocks) const {
+    const Shape& shape = tile.job.tensor->shape;
     const PlannedTensor& planned = *destination.planned;
     const Quantizer& quantizer = *find_quantizer(planned.type);
-    std::vector<float> zeroed;
+    const float* values = tile.values;
     if (nonfinite && is_quantized(planned.type)) {  // only --nonfinite zero gets here
-      zeroed = scratch.rounded.empty() ? scratch.source : scratch.rounded;
-      for (float& x : zeroed) x = std::isfinite(x) ? x : 0.0F;
+      float* zeroed = at_least(scratch.zeroed, tile.count);
+      for (std::uint64_t i = 0; i < tile.count; ++i)
+        zeroed[i] = std::isfinite(values[i]) ? values[i] : 0.0F;
+      values = zeroed;
     }
-    const std::vector<float>& values = !zeroed.empty()           ? zeroed
-                                       : scratch.rounded.empty() ? scratch.source
-                                                                 : scratch.rounded;
-    scratch.blocks.resize(stored_bytes(planned.type, slab.count));
-    const std::uint64_t row = tensor.shape.row_values();
-    const std::uint64_t matrix = tensor.shape.rank() < 2
-                                     ? tensor.shape.values()
-                                     : row * tensor.shape.dims()[tensor.shape.rank() - 2];
+    const std::uint64_t row = shape.row_values();
+    const std::uint64_t matrix =
+        shape.rank() < 2 ? shape.values() : row * shape.dims()[shape.rank() - 2];
     // Pieces that share one slice of the importance weights.
-    for (std::uint64_t at = 0; at < slab.count;) {
-      const std::uint64_t position = slab.first + at;
-      std::uint64_t count = slab.count - at;
+    for (std::uint64_t at = 0; at < tile.count;) {
+      const std::uint64_t position = tile.slab.first + tile.first + at;
+      std::uint64_t count = tile.count - at;
       EncodeInput input;
-      input.values = values.data() + at;
+      input.values = values + at;
+      input.reference_quirks = destination.reference_quirks;
       if (planned.importance) {
         count = std::min(count, matrix - position % matrix);
         const std::uint64_t columns = position % row;  // 0 unless a slab is a piece of a row
         input.importance = planned.importance->weights.data() + position / matrix * row + columns;
       }
-      input.row_values = job.slabs_per_row == 0 ? row : count;
+      input.row_values = tile.job.slabs_per_row == 0 ? row : count;
       input.rows = count / input.row_values;
       if (planned.importance && quantizer.row_sum) {
-        row_statistics(job, quantizer, input, position, scratch);
-        input.row_statistic = scratch.statistic.data();
+        float* statistics = at_least(scratch.statistic, input.rows);
+        for (std::uint64_t r = 0; r < input.rows; ++r)
+          statistics[r] =
+              statistic ? *statistic : row_statistic(quantizer, input.values + r * row, row);
+        input.row_statistic = statistics;
       }
-      quantizer.encode(input, scratch.blocks.data() + stored_bytes(planned.type, at));
+      quantizer.encode(input, blocks + stored_bytes(planned.type, at));
       at += count;
     }
   }
 
-  void row_statistics(const Job& job, const Quantizer& quantizer, const EncodeInput& input,
-                      std::uint64_t position, Scratch& scratch) {
-    scratch.statistic.clear();
-    const std::uint64_t row_values = job.tensor->shape.row_values();
-    if (job.slabs_per_row != 0) {
-      scratch.statistic.push_back(long_row_statistic(job, quantizer, position / row_values));
-      return;
-    }
-    for (std::uint64_t r = 0; r < input.rows; ++r) {
-      float sum = 0;
-      quantizer.row_sum(input.values + r * row_values, row_values, sum);
-      scratch.statistic.push_back(quantizer.row_finish(sum, row_values));
-    }
+  static float row_statistic(const Quantizer& quantizer, const float* values, std::uint64_t row) {
+    float sum = 0;
+    quantizer.row_sum(values, row, sum);
+    return quantizer.row_finish(sum, row);
   }
 
-  // A row longer than a slab is read once more for its statistic, by the first worker that needs
-  // it.
-  float long_row_statistic(const Job& job, const Quantizer& quantizer, std::uint64_t row) {
+  // A row longer than a slab is read once more for its statistic, if any output needs it, by the
+  // first worker that comes to the row.
+  std::optional<float> long_row_statistic(const Job& job, const Slab& slab, Scratch& scratch) {
+    if (job.slabs_per_row == 0) return std::nullopt;
+    const auto wanting =
+        std::find_if(job.destinations.begin(), job.destinations.end(), [](const Destination& d) {
+          const Quantizer* quantizer = find_quantizer(d.planned->type);
+          return d.planned->importance && quantizer && quantizer->row_sum;
+        });
+    if (wanting == job.destinations.end()) return std::nullopt;
+    const Quantizer& quantizer = *find_quantizer(wanting->planned->type);
+    const std::uint64_t row_values = job.tensor->shape.row_values();
+    const std::uint64_t row = slab.first / row_values;
     const std::lock_guard<std::mutex> lock(long_rows_mutex_);
     const auto key = std::pair<const Job*, std::uint64_t>(&job, row);
     if (const auto known = long_rows_.find(key); known != long_rows_.end()) return known->second;
-    const ModelTensor& tensor = *job.tensor;
-    const Quantizer& decoder = *find_quantizer(tensor.value->type);
-    const std::uint64_t row_values = tensor.shape.row_values();
-    Scratch scratch;
     float sum = 0;
-    for (std::uint64_t at = 0; at < row_values; at += kSlabValues) {
-      const Slab piece{row * row_values + at, std::min(kSlabValues, row_values - at)};
-      scratch.fetched.resize(stored_bytes(tensor.value->type, piece.count));
-      fetch(*tensor.value, *model_.source, piece.first, piece.count, scratch.fetched);
-      decode_source(tensor, decoder, piece, scratch);
-      const std::vector<float>& values = scratch.rounded.empty() ? scratch.source : scratch.rounded;
-      quantizer.row_sum(values.data(), piece.count, sum);
+    for (std::uint64_t s = 0; s < job.slabs_per_row; ++s) {
+      const Slab piece = job.slab(row * job.slabs_per_row + s);
+      fetch_slab(job, piece, scratch);
+      for (std::uint64_t at = 0; at < piece.count; at += job.tile_values()) {
+        const Tile tile =
+            decode_tile(job, piece, at, std::min(job.tile_values(), piece.count - at), scratch);
+        quantizer.row_sum(tile.values, tile.count, sum);
+      }
     }
     const float statistic = quantizer.row_finish(sum, row_values);
     long_rows_.emplace(key, statistic);
@@ -534,43 +524,38 @@ class Run {
   }
 
   // Decodes the blocks again, a piece at a time, and adds up what was lost.
-  ErrorStats measure_output(const Job& job, const PlannedTensor& planned, const Slab& slab,
-                            bool nonfinite, const Scratch& scratch) const {
+  void measure(const Tile& tile, const PlannedTensor& planned, bool nonfinite,
+               const std::byte* blocks, ErrorSums& sums) const {
     const Quantizer& quantizer = *find_quantizer(planned.type);
     const TypeInfo& type = info(planned.type);
-    const auto invalid =
-        quantizer.first_invalid(scratch.blocks.data(), slab.count / type.block_values);
+    const auto invalid = quantizer.first_invalid(blocks, tile.count / type.block_values);
     if (invalid && (is_quantized(planned.type) || !nonfinite))
-      fail_too_large(job, planned, slab, *invalid * type.block_values, scratch);
-    ErrorStats stats;
+      fail_too_large(tile, planned, *invalid * type.block_values);
     std::array<float, kMeasureValues> decoded;
-    for (std::uint64_t at = 0; at < slab.count; at += kMeasureValues) {
-      const std::uint64_t count = std::min(kMeasureValues, slab.count - at);
-      quantizer.decode(scratch.blocks.data() + stored_bytes(planned.type, at), count,
-                       decoded.data());
-      const ErrorStats piece = measure(scratch.source.data() + at, decoded.data(), count);
-      if (piece.saturated != 0) fail_too_large(job, planned, slab, at, scratch);
-      stats.merge(piece);
+    for (std::uint64_t at = 0; at < tile.count; at += kMeasureValues) {
+      const std::uint64_t count = std::min(kMeasureValues, tile.count - at);
+      quantizer.decode(blocks + stored_bytes(planned.type, at), count, decoded.data());
+      sums.add(tile.first + at, tile.source + at, decoded.data(), count);
+      if (sums.saturated() != 0) fail_too_large(tile, planned, at);
     }
-    return stats;
   }
 
   // Names the value of the largest magnitude among those that share the block.
-  [[noreturn]] void fail_too_large(const Job& job, const PlannedTensor& planned, const Slab& slab,
-                                   std::uint64_t first, const Scratch& scratch) const {
+  [[noreturn]] void fail_too_large(const Tile& tile, const PlannedTensor& planned,
+                                   std::uint64_t first) const {
     const std::uint64_t block = info(planned.type).block_values;
     const std::uint64_t length =
-        std::min(block == 1 ? kMeasureValues : std::uint64_t{block}, slab.count - first);
+        std::min(block == 1 ? kMeasureValues : std::uint64_t{block}, tile.count - first);
     std::uint64_t largest = first;
     for (std::uint64_t i = first; i < first + length; ++i) {
-      const float magnitude = std::fabs(scratch.source[i]);
-      if (std::isfinite(magnitude) && magnitude > std::fabs(scratch.source[largest])) largest = i;
+      const float magnitude = std::fabs(tile.source[i]);
+      if (std::isfinite(magnitude) && magnitude > std::fabs(tile.source[largest])) largest = i;
     }
-    const Place place = locate(*job.tensor->value, *model_.source, slab.first + largest);
+    const std::uint64_t index = tile.slab.first + tile.first + largest;
+    const Place place = locate(*tile.job.tensor->value, *model_.source, index);
     fail(ErrorCode::QZ02, place.file, place.offset,
          "tensor " + quoted(planned.name) + " holds a value too large for " +
-             std::string(info(planned.type).name) + ", index " +
-             std::to_string(slab.first + largest));
+             std::string(info(planned.type).name) + ", index " + std::to_string(index));
   }
 
   // Streams are written slab after slab: a worker waits until all slabs before its own are out.
@@ -656,10 +641,9 @@ std::vector<Report> run(const Model& model, std::span<const Output> outputs,
   return Run(model, outputs, options, warnings).execute();
 }
 
-std::uint64_t minimum_memory(const Model& model, std::span<const Output> outputs, unsigned) {
-  std::uint64_t largest = 1;
-  for (const Job& job : make_jobs(model, outputs)) largest = std::max(largest, worker_bytes(job));
-  return largest;
+std::uint64_t minimum_memory(const Model& model, std::span<const Output> outputs,
+                             unsigned threads) {
+  return std::max(threads, 1U) * worker_bytes(make_jobs(model, outputs));
 }
 
 }  // namespace quantize

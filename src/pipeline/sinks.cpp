@@ -20,8 +20,6 @@
 namespace quantize {
 namespace {
 
-constexpr std::uint64_t kWriteBackStep = std::uint64_t{16} << 20;
-
 // A digest of one written run of bytes, for --verify.
 struct WrittenRun {
   std::uint64_t offset;
@@ -67,14 +65,16 @@ class FileSink final : public Sink {
     File& out = *files_[file];
     const std::uint64_t at = planned.header_bytes + planned.tensors[tensor].offset + offset;
     out.output.write_at(at, bytes);
-    const std::uint64_t before = out.written.fetch_add(bytes.size());
-    if (before / kWriteBackStep != (before + bytes.size()) / kWriteBackStep)
-      out.output.start_write_back();
+    out.written.fetch_add(bytes.size(), std::memory_order_relaxed);
     if (options_.verify) {
       WrittenRun run{at, bytes.size(), digest(bytes)};
       const std::lock_guard<std::mutex> lock(out.mutex);
       out.runs.push_back(std::move(run));
     }
+  }
+
+  void start_write_back() noexcept override {
+    for (const auto& file : files_) file->output.start_write_back();
   }
 
   bool sequential() const noexcept override { return false; }

@@ -1,9 +1,12 @@
 // Promises of run() that do not depend on any format: a source in memory, sinks that keep bytes.
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -247,6 +250,46 @@ TEST(Run, MemoryBelowTheMinimumIsRefusedAndTheMinimumWorks) {
   EXPECT_EQ(code_of(s, sink, options), ErrorCode::USE03);
   ++options.max_memory;
   EXPECT_EQ(code_of(s, sink, options), ErrorCode{});
+}
+
+// Counts the workers by the threads that read.
+class CountedSource final : public testing::MemorySource {
+ public:
+  void read(std::size_t tensor, std::uint64_t offset, std::span<std::byte> into) const override {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      readers_.insert(std::this_thread::get_id());
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // so that every worker has its turn
+    MemorySource::read(tensor, offset, into);
+  }
+  std::size_t readers() const { return readers_.size(); }
+  void forget() { readers_.clear(); }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::set<std::thread::id> readers_;
+};
+
+TEST(Run, ManyThreadsUnderASmallCapAreAsManyAsFit) {
+  const auto source = std::make_shared<CountedSource>();
+  Subject s;
+  s.source = source;
+  s.add("rows", {8 * 1024, 1024}, DType::q8_0);
+  std::string bytes;
+  for (const unsigned fit : {1U, 3U}) {
+    source->forget();
+    MemorySink sink;
+    const Output output{&s.plan, &sink};
+    RunOptions options;
+    options.threads = 1000;
+    options.max_memory = minimum_memory(s.model, {&output, 1}, fit + 1) - 1;
+    EXPECT_EQ(code_of(s, sink, options), ErrorCode{});
+    EXPECT_LE(source->readers(), fit);
+    if (bytes.empty()) bytes = sink.bytes;
+    EXPECT_TRUE(sink.bytes == bytes);
+  }
+  EXPECT_EQ(source->readers(), 3U);
 }
 
 struct BadValue {

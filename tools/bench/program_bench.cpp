@@ -183,6 +183,7 @@ double seconds_since(Clock::time_point start) {
 struct Measured {
   double seconds = 1e300;  // without sync
   double sync = 0;
+  double cpu = 0;  // of all threads, kernel included
   std::uint64_t bytes_read = 0;
   std::uint64_t peak = 0;  // bytes resident
   char error[512] = {};
@@ -233,6 +234,10 @@ Measured measure_apart(const std::function<double()>& work) {
   ::wait4(child, &status, 0, &usage);
   if (got != sizeof result || status != 0) throw std::runtime_error("a measured process died");
   if (result.error[0] != '\0') throw std::runtime_error(result.error);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  result.cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
   result.peak = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   return result;
 }
@@ -247,6 +252,7 @@ class TimedSink final : public Sink {
              std::span<const std::byte> bytes) override {
     sink_->write(file, tensor, offset, bytes);
   }
+  void start_write_back() noexcept override { sink_->start_write_back(); }
   bool sequential() const noexcept override { return sink_->sequential(); }
   void finish() override {
     const Clock::time_point start = Clock::now();
@@ -372,8 +378,8 @@ class Bench {
     std::printf("F16 GGUF of %.2f GB, %llu threads, seconds without sync, best of %llu\n",
                 gigabytes, static_cast<unsigned long long>(options_.threads),
                 static_cast<unsigned long long>(options_.rounds));
-    std::printf("%-8s %8s %7s %9s %7s %7s %7s %6s %8s %6s %s\n", "target", "ours", "sync",
-                "official", "factor", "cp", "of cp", "GB/s", "peak MiB", "read", "bytes");
+    std::printf("%-8s %8s %7s %7s %9s %7s %7s %7s %6s %8s %6s %s\n", "target", "ours", "sync",
+                "cpu", "official", "factor", "cp", "of cp", "GB/s", "peak MiB", "read", "bytes");
     for (const std::string& target : kTargets)
       if (options_.wanted(target))
         row(target, target == "iq2_xs" ? make_importance(tensors) : nullptr);
@@ -417,7 +423,7 @@ class Bench {
       nlohmann::json entry = json_of(target, ours);
       entry["copy"] = copy.seconds;
       entry["of_copy"] = ours.seconds / copy.seconds;
-      std::printf("%-8s %8.2f %7.2f ", target.c_str(), ours.seconds, ours.sync);
+      std::printf("%-8s %8.2f %7.2f %7.2f ", target.c_str(), ours.seconds, ours.sync, ours.cpu);
       if (have_official_) {
         Warnings warnings;
         const auto source = open_source(ours_, {}, warnings);
@@ -425,6 +431,7 @@ class Bench {
         const bool equal = same_data(ours_, official_, data);
         good_ = good_ && equal;
         entry["official"] = official.seconds;
+        entry["official_cpu"] = official.cpu;
         entry["official_peak"] = official.peak;
         entry["factor"] = official.seconds / ours.seconds;
         entry["bytes_equal"] = equal;
@@ -446,11 +453,8 @@ class Bench {
   }
 
   static nlohmann::json json_of(const std::string& name, const Measured& m) {
-    return {{"target", name},
-            {"seconds", m.seconds},
-            {"sync", m.sync},
-            {"peak", m.peak},
-            {"bytes_read", m.bytes_read}};
+    return {{"target", name}, {"seconds", m.seconds}, {"sync", m.sync},
+            {"cpu", m.cpu},   {"peak", m.peak},       {"bytes_read", m.bytes_read}};
   }
 
   // Several outputs from one read against the same outputs one by one.
