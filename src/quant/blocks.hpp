@@ -42,6 +42,13 @@ void decode_each_block(const std::byte* in, std::uint64_t values, float* out,
   }
 }
 
+// For block types that say themselves how they decode.
+template <class Block>
+void decode_blocks(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each_block<Block, Block::kValues>(in, values, out,
+                                           [](const Block& block, float* x) { block.decode(x); });
+}
+
 template <class Block, class IsValid>
 std::optional<std::uint64_t> first_block_that_is_not(const std::byte* in, std::uint64_t count,
                                                      IsValid is_valid) noexcept {
@@ -51,6 +58,22 @@ std::optional<std::uint64_t> first_block_that_is_not(const std::byte* in, std::u
     if (!is_valid(block)) return i;
   }
   return std::nullopt;
+}
+
+// For the many types whose only float is one half.
+template <class Block>
+std::optional<std::uint64_t> first_infinite_scale(const std::byte* in,
+                                                  std::uint64_t count) noexcept {
+  return first_block_that_is_not<Block>(in, count,
+                                        [](const Block& b) { return half_is_finite(b.scale); });
+}
+
+inline float largest_magnitude(const float* x, int count) noexcept {
+  float magnitude = 0;
+  for (int i = 0; i < count; ++i) {
+    magnitude = std::fabs(x[i]) > magnitude ? std::fabs(x[i]) : magnitude;
+  }
+  return magnitude;
 }
 
 inline float sum_of_squares(const float* x, int count) noexcept {
@@ -115,6 +138,12 @@ inline void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t* bytes) noex
 inline std::int32_t truncate(float value) noexcept {
   if (!(value > -2147483904.0F && value < 2147483648.0F)) return INT32_MIN;
   return static_cast<std::int32_t>(value);
+}
+
+// Half away from zero: 0.49999997 is the largest float below one half, so that no value below a
+// tie is carried over it. What does not fit 32 bits has the low byte 0.
+inline std::int32_t round_half_away(float value) noexcept {
+  return truncate(value + std::copysign(0.49999997F, value));
 }
 
 }  // namespace quantize::schemes

@@ -10,7 +10,6 @@
 #include "quantize/quantizer.hpp"
 
 #include "quant/contraction.hpp"
-#include "quant/decoded.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/plain.hpp"
 
@@ -42,9 +41,8 @@ std::vector<Quantizer> make_definitions() {
 #include "quantize/types.def"
   };
 #undef QUANTIZE_IF_scheme
-  for (const auto more : {plain_types(), decoded_types()}) {
-    table.insert(table.end(), more.begin(), more.end());
-  }
+  const auto plain = plain_types();
+  table.insert(table.end(), plain.begin(), plain.end());
   std::sort(table.begin(), table.end(),
             [](const Quantizer& a, const Quantizer& b) { return a.type < b.type; });
   return table;

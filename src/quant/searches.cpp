@@ -8,21 +8,6 @@ namespace {
 
 constexpr int kMaxCount = 32;
 
-// The first value of largest magnitude.
-struct Peak {
-  float magnitude = 0;
-  float value = 0;
-};
-
-Peak find_peak(int count, const float* x) noexcept {
-  Peak peak;
-  for (int i = 0; i < count; ++i) {
-    const float magnitude = std::fabs(x[i]);
-    if (magnitude > peak.magnitude) peak = {magnitude, x[i]};
-  }
-  return peak;
-}
-
 }  // namespace
 
 float symmetric_scale(int count, int levels, const float* x, const float* weights,

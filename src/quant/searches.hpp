@@ -4,6 +4,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 namespace quantize::search {
@@ -21,6 +22,20 @@ inline int nearest_int(float value) noexcept {
 
 inline int clamp(int value, int low, int high) noexcept {
   return value < low ? low : value > high ? high : value;
+}
+
+// The first value of largest magnitude.
+struct Peak {
+  float magnitude = 0;
+  float value = 0;
+};
+inline Peak find_peak(int count, const float* x) noexcept {
+  Peak peak;
+  for (int i = 0; i < count; ++i) {
+    const float magnitude = std::fabs(x[i]);
+    if (magnitude > peak.magnitude) peak = {magnitude, x[i]};
+  }
+  return peak;
 }
 
 // Symmetric codes -levels .. levels-1, stored with +levels. The value of largest magnitude maps to

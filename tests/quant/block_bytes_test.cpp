@@ -21,13 +21,24 @@ struct ZeroBlock {
 // Zeros are not always zero bytes: a plain Q4_0 divides its peak, 0, by -8 and stores -0, and its
 // codes stand for code - 8.
 TEST(ZeroBlocks, HaveTheirExactBytes) {
+  std::vector<int> ternary(48, 0x80);
+  ternary.insert(ternary.end(), 4, 0x7F);
   std::vector<ZeroBlock> cases = {{DType::q4_0, false, {0x00, 0x80}, 0x88},
                                   {DType::q5_0, false, {0x00, 0x80, 0xFF, 0xFF, 0xFF, 0xFF}, 0x00},
                                   {DType::q4_0, true, {}, 0},
-                                  {DType::q5_0, true, {}, 0}};
-  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_1,
-                           DType::q5_1, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k,
-                           DType::q6_k, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq1_m}) {
+                                  {DType::q5_0, true, {}, 0},
+                                  {DType::q1_0, false, {0x00, 0x00}, 0xFF},
+                                  {DType::q2_0, false, {0x00, 0x00}, 0x55},
+                                  {DType::tq1_0, false, ternary, 0x00},
+                                  {DType::tq2_0, false, std::vector<int>(64, 0x55), 0x00}};
+  for (const bool weighted : {false, true}) {
+    cases.push_back({DType::iq4_nl, weighted, {0x00, 0x00}, 0x88});
+    cases.push_back({DType::iq4_xs, weighted, {0x00, 0x80, 0xAA, 0xAA, 0, 0, 0, 0}, 0x88});
+  }
+  for (const DType type :
+       {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_1, DType::q5_1, DType::q2_k,
+        DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq2_s, DType::iq3_xxs,
+        DType::iq3_s, DType::iq1_m, DType::mxfp4, DType::nvfp4}) {
     cases.push_back({type, false, {}, 0});
     cases.push_back({type, true, {}, 0});
   }
@@ -54,7 +65,9 @@ const HalfFields kHalfFields[] = {
     {DType::q4_0, {0}},    {DType::q5_0, {0}},      {DType::q8_0, {0}},   {DType::q4_1, {0, 2}},
     {DType::q5_1, {0, 2}}, {DType::q2_k, {80, 82}}, {DType::q3_k, {108}}, {DType::q4_k, {0, 2}},
     {DType::q5_k, {0, 2}}, {DType::q6_k, {208}},    {DType::iq2_xs, {0}}, {DType::iq2_xxs, {0}},
-    {DType::iq2_s, {0}},   {DType::iq3_xxs, {0}},   {DType::iq3_s, {0}},  {DType::iq1_s, {0}},
+    {DType::iq2_s, {0}},   {DType::iq3_xxs, {0}},   {DType::iq3_s, {0}},  {DType::iq4_nl, {0}},
+    {DType::iq4_xs, {0}},  {DType::tq1_0, {52}},    {DType::tq2_0, {64}}, {DType::q1_0, {0}},
+    {DType::q2_0, {0}},    {DType::iq1_s, {0}},
 };
 
 TEST(InvalidBlocks, AreFoundByEitherHalf) {
@@ -77,7 +90,8 @@ TEST(InvalidBlocks, AreFoundByEitherHalf) {
 
 TEST(InvalidBlocks, ComeFromValuesThatHalvesCannotHold) {
   for (const Quantizer& quantizer : quantizers()) {
-    if (!quantizer.encode || quantizer.type == DType::f32 || quantizer.type == DType::bf16)
+    if (!quantizer.encode || quantizer.type == DType::f32 || quantizer.type == DType::bf16 ||
+        quantizer.type == DType::mxfp4 || quantizer.type == DType::nvfp4)
       continue;
     const TypeInfo& type = info(quantizer.type);
     std::vector<float> values(type.block_values, 0.0F);
@@ -124,6 +138,46 @@ TEST(Quirks, Iq3SKeepsItsPlacesAfterZeros) {
     EXPECT_EQ(encode_rows(other, values, 512, ones.data(), true),
               encode_rows(other, values, 512, ones.data(), false))
         << info(other.type).name;
+  }
+}
+
+struct TinyBlock {
+  float magnitude;
+  int exponent;
+  int reference_exponent;
+};
+
+// The exponent of 2^-125 is 0, and everything below has it too. The reference's wraps: to 255,
+// which no reader accepts, and to others that make the values huge.
+TEST(Mxfp4, TinyBlocksDecodeToWhatTheyWere) {
+  const Quantizer& quantizer = *find_quantizer(DType::mxfp4);
+  for (const TinyBlock& c : {TinyBlock{0x1p-125F, 0, 0}, TinyBlock{0x1.8p-126F, 0, 255},
+                             TinyBlock{0x1p-127F, 0, 254}, TinyBlock{0x1p-149F, 0, 232}}) {
+    std::vector<float> values(32, 0.0F);
+    values[5] = -c.magnitude;
+    const auto block = encode_rows(quantizer, values, 32, nullptr);
+    const auto reference = encode_rows(quantizer, values, 32, nullptr, true);
+    EXPECT_EQ(std::to_integer<int>(block[0]), c.exponent) << c.magnitude;
+    EXPECT_EQ(std::to_integer<int>(reference[0]), c.reference_exponent) << c.magnitude;
+    EXPECT_EQ(quantizer.first_invalid(block.data(), 1), std::nullopt);
+    EXPECT_EQ(quantizer.first_invalid(reference.data(), 1).has_value(),
+              c.reference_exponent == 255);
+    std::vector<float> decoded(32);
+    quantizer.decode(block.data(), 32, decoded.data());
+    EXPECT_LE(std::fabs(decoded[5] - values[5]), 0x1p-129F) << c.magnitude;
+  }
+}
+
+// log2f() is 7 already for the 2 floats below 2^7, and not for the third.
+TEST(Mxfp4, LogarithmIsRoundedBeforeItsFloorIsTaken) {
+  const Quantizer& quantizer = *find_quantizer(DType::mxfp4);
+  std::vector<float> values(32, 0.0F);
+  float magnitude = 128;
+  for (const int exponent : {132, 132, 132, 131}) {
+    values[0] = magnitude;
+    EXPECT_EQ(std::to_integer<int>(encode_rows(quantizer, values, 32, nullptr)[0]), exponent)
+        << magnitude;
+    magnitude = std::nextafterf(magnitude, 0.0F);
   }
 }
 

@@ -14,21 +14,14 @@ struct BlockQ8_0 {
 };
 static_assert(sizeof(BlockQ8_0) == 34);
 
-// Half away from zero: 0.49999997 is the largest float below one half, so that no value below a
-// tie is carried over it.
-std::int8_t round_half_away(float value) noexcept {
-  return static_cast<std::int8_t>(truncate(value + std::copysign(0.49999997F, value)));
-}
-
 void encode(const EncodeInput& in, std::byte* out) noexcept {
   for_each_block<BlockQ8_0, 32>(in, out, [](const float* x, const float*, float, BlockQ8_0& block) {
-    float magnitude = 0;
-    for (int i = 0; i < 32; ++i)
-      magnitude = std::fabs(x[i]) > magnitude ? std::fabs(x[i]) : magnitude;
-    const float scale = magnitude / 127.0F;
+    const float scale = largest_magnitude(x, 32) / 127.0F;
     const float inverse = scale != 0 ? 1.0F / scale : 0.0F;
     block.scale = float_to_half(scale);
-    for (int i = 0; i < 32; ++i) block.codes[i] = round_half_away(x[i] * inverse);
+    for (int i = 0; i < 32; ++i) {
+      block.codes[i] = static_cast<std::int8_t>(round_half_away(x[i] * inverse));
+    }
   });
 }
 
