@@ -432,18 +432,12 @@ ParameterCounts count_parameters(const Model& model) {
 }
 
 std::vector<VocabularyRoute> routes_of(const Family& family) {
-  static constexpr std::pair<std::string_view, VocabularyRoute> names[] = {
-      {"sentencepiece", VocabularyRoute::sentencepiece},
-      {"llama_hf", VocabularyRoute::llama_hf},
-      {"byte_level_bpe", VocabularyRoute::byte_level_bpe},
-      {"wordpiece", VocabularyRoute::wordpiece}};
   std::vector<VocabularyRoute> routes;
   for (const std::string& word : family.vocabulary) {
-    const auto row = std::find_if(std::begin(names), std::end(names),
-                                  [&](const auto& r) { return r.first == word; });
-    if (row == std::end(names))
+    const std::optional<VocabularyRoute> route = vocabulary_route(word);
+    if (!route)
       fail(ErrorCode::CF06, family.name, std::nullopt, "unknown vocabulary route " + quoted(word));
-    routes.push_back(row->second);
+    routes.push_back(*route);
   }
   return routes;
 }

@@ -405,6 +405,17 @@ class Routes {
 
 }  // namespace
 
+std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
+  static constexpr std::pair<std::string_view, VocabularyRoute> kNames[] = {
+      {"sentencepiece", VocabularyRoute::sentencepiece},
+      {"llama_hf", VocabularyRoute::llama_hf},
+      {"byte_level_bpe", VocabularyRoute::byte_level_bpe},
+      {"wordpiece", VocabularyRoute::wordpiece}};
+  for (const auto& [known, route] : kNames)
+    if (known == name) return route;
+  return std::nullopt;
+}
+
 void append_vocabulary(const VocabularyRequest& request, Metadata& metadata, Warnings& warnings) {
   Routes(request, metadata, warnings).run();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quantize/metadata.hpp"
@@ -15,6 +16,8 @@ namespace quantize {
 
 // The closed set of routes that a family may name, tried in order.
 enum class VocabularyRoute : std::uint8_t { sentencepiece, llama_hf, byte_level_bpe, wordpiece };
+
+std::optional<VocabularyRoute> vocabulary_route(std::string_view name);
 
 struct VocabularyRequest {
   const Directory& directory;

@@ -2,7 +2,6 @@
 // in tests/golden/convert (made by tools/golden/convert/generate.py). Every key with its type and
 // value, every tensor's name, type, shape and data, in order.
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,73 +15,13 @@
 
 #include "convert/value.hpp"
 #include "core/sha256.hpp"
+#include "support/describe.hpp"
 
 namespace quantize {
 namespace {
 
 using Text = nlohmann::json;
 namespace fs = std::filesystem;
-
-constexpr std::size_t kLongestArray = 16;
-
-std::string bits_of(float value) {
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof bits);
-  char text[9];
-  std::snprintf(text, sizeof text, "%08x", bits);
-  return text;
-}
-
-Text plain(const std::string& value) { return value; }
-Text plain(float value) { return bits_of(value); }
-template <class T>
-Text plain(T value) {
-  return value;
-}
-
-void add_bytes(std::string& out, const std::string& value) {
-  const std::uint64_t size = value.size();
-  out.append(reinterpret_cast<const char*>(&size), sizeof size);
-  out += value;
-}
-template <class T>
-void add_bytes(std::string& out, const T& value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-Text describe(const MetaArray& array) {
-  return std::visit(
-      [](const auto& values) -> Text {
-        if constexpr (std::is_same_v<std::decay_t<decltype(values)>, std::monostate>) {
-          return nullptr;
-        } else {
-          if (values.size() > kLongestArray) {
-            std::string bytes;
-            for (auto&& value : values) add_bytes(bytes, value);
-            return {{"count", values.size()}, {"sha256", sha256_hex(bytes)}};
-          }
-          Text out = Text::array();
-          for (auto&& value : values) out.push_back(plain(value));
-          return out;
-        }
-      },
-      array);
-}
-
-Text describe(const Metadata::Entry& entry) {
-  const std::string type(meta_type_name(meta_type(entry.second)));
-  if (const auto* array = std::get_if<MetaArray>(&entry.second))
-    return {entry.first, "arr " + std::string(meta_type_name(element_type(*array))),
-            describe(*array)};
-  return std::visit(
-      [&](const auto& value) -> Text {
-        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, MetaArray>)
-          return nullptr;
-        else
-          return {entry.first, type, plain(value)};
-      },
-      entry.second);
-}
 
 std::string_view text_of(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -113,7 +52,8 @@ void compare(const fs::path& model_directory, const std::string& outtype) {
   const Model model = open_model(model_directory.string(), options, warnings);
 
   std::vector<Text> keys;
-  for (const Metadata::Entry& entry : model.metadata.entries()) keys.push_back(describe(entry));
+  for (const Metadata::Entry& entry : model.metadata.entries())
+    keys.push_back(test::describe(entry));
   for (std::size_t i = 0; i < std::max(keys.size(), golden["keys"].size()); ++i)
     EXPECT_EQ(i < keys.size() ? keys[i] : Text(),
               i < golden["keys"].size() ? golden["keys"][i] : Text());
