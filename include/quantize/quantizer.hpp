@@ -21,7 +21,9 @@ struct EncodeInput {
   std::uint64_t rows = 0;
   std::uint64_t row_values = 0;
   const float* importance = nullptr;     // row_values weights, shared by all rows; or null
-  const float* row_statistic = nullptr;  // one per row, if the scheme has a row_statistic; or null
+  // For rows that are pieces of longer ones: what the scheme's row_sum and row_finish gave for the
+  // whole row, one per row. Null: the rows are whole.
+  const float* row_statistic = nullptr;
   // Write the reference's bytes even where they decode to wrong values (IQ3_S after a zero group).
   bool reference_quirks = false;
 };

@@ -32,6 +32,29 @@ void for_each_block(const EncodeInput& in, std::byte* out, EncodeBlock encode_bl
   }
 }
 
+inline float mean_square_of_row(const float* values, std::uint64_t count) noexcept;
+
+// The same for encoders with importance that need each row's statistic: taken here, unless the rows
+// are pieces of longer ones and it was handed in.
+template <class Block, int kValues, class EncodeBlock>
+void for_each_block_of_rows(const EncodeInput& in, std::byte* out,
+                            EncodeBlock encode_block) noexcept {
+  for (std::uint64_t row = 0; row < in.rows; ++row) {
+    EncodeInput one = in;
+    one.rows = 1;
+    one.values = in.values + row * in.row_values;
+    float statistic = 0;
+    if (in.row_statistic) {
+      statistic = in.row_statistic[row];
+    } else if (in.importance) {
+      statistic = mean_square_of_row(one.values, in.row_values);
+    }
+    one.row_statistic = &statistic;
+    for_each_block<Block, kValues>(one, out, encode_block);
+    out += in.row_values / kValues * sizeof(Block);
+  }
+}
+
 template <class Block, int kValues, class DecodeBlock>
 void decode_each_block(const std::byte* in, std::uint64_t values, float* out,
                        DecodeBlock decode_block) noexcept {
@@ -101,6 +124,11 @@ inline void add_squares(const float* values, std::uint64_t count, float& total) 
 inline float mean(float total, std::uint64_t row_values) noexcept {
   return total / static_cast<float>(row_values);
 }
+inline float mean_square_of_row(const float* values, std::uint64_t count) noexcept {
+  float total = 0;
+  add_squares(values, count, total);
+  return mean(total, count);
+}
 
 // Four 2-bit codes share a byte: value e of a 128-value half lies in byte e mod 32, bits 2 * (e /
 // 32).
@@ -126,11 +154,15 @@ inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* bytes) noexcep
     bytes[i] = static_cast<std::uint8_t>((codes[i] & 15) | (codes[i + 16] & 15) << 4);
 }
 
-// Bit 4 of code i becomes bit i of a little-endian word.
+// Bit 4 of code i becomes bit i of a little-endian word. The product moves bit 0 of byte k of eight
+// to bit 56 + k.
 inline void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t* bytes) noexcept {
-  std::uint32_t word = 0;
-  for (std::uint32_t i = 0; i < 32; ++i) word |= (codes[i] >> 4 & 1U) << i;
-  for (int i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(word >> (8 * i));
+  for (int i = 0; i < 4; ++i) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, codes + 8 * i, sizeof eight);
+    bytes[i] =
+        static_cast<std::uint8_t>((eight >> 4 & 0x0101010101010101U) * 0x0102040810204080U >> 56);
+  }
 }
 
 // A C cast of float to an integer as x86 computes it: toward zero, and 0x80000000 for what does not

@@ -81,17 +81,7 @@ std::string cpu_name() {
 
 void encode_ours(const Quantizer& quantizer, const std::vector<float>& values,
                  const float* importance, std::vector<std::byte>& blocks) {
-  EncodeInput input{values.data(), values.size() / kColumns, kColumns, importance, nullptr};
-  std::vector<float> statistic;
-  if (importance != nullptr && quantizer.row_sum != nullptr) {
-    statistic.resize(input.rows);
-    for (std::uint64_t row = 0; row < input.rows; ++row) {
-      float sum = 0;
-      quantizer.row_sum(values.data() + row * kColumns, kColumns, sum);
-      statistic[row] = quantizer.row_finish(sum, kColumns);
-    }
-    input.row_statistic = statistic.data();
-  }
+  const EncodeInput input{values.data(), values.size() / kColumns, kColumns, importance, nullptr};
   quantizer.encode(input, blocks.data());
 }
 

@@ -1,18 +1,8 @@
-// Q8_0: 32 values in 34 bytes, 8.5 bits per value.
-//
-//   0..1 scale (half)   2..33 signed codes
-//
-//   value = scale * code, code = x / scale rounded half away from zero
-#include "quant/blocks.hpp"
+// The definition of Q8_0; the block is drawn in q8_0.hpp.
+#include "quant/schemes/q8_0.hpp"
 
 namespace quantize::schemes {
 namespace {
-
-struct BlockQ8_0 {
-  std::uint16_t scale;
-  std::int8_t codes[32];
-};
-static_assert(sizeof(BlockQ8_0) == 34);
 
 void encode(const EncodeInput& in, std::byte* out) noexcept {
   for_each_block<BlockQ8_0, 32>(in, out, [](const float* x, const float*, float, BlockQ8_0& block) {

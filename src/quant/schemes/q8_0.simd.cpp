@@ -1,0 +1,49 @@
+// Q8_0 over the closed set; the definition is q8_0.cpp.
+#include "quant/schemes/q8_0.hpp"
+
+#include "quant/kernels/kernel.hpp"
+#include "quant/kernels/small_blocks.hpp"
+
+namespace quantize::kernels::QUANTIZE_ISA {
+namespace {
+
+using schemes::BlockQ8_0;
+
+void encode_batch(const SmallBlocks& batch, BlockQ8_0 (&blocks)[kSmallBlocks]) {
+  alignas(64) float magnitudes[kSmallBlocks];
+  for (int b = 0; b < kSmallBlocks; ++b) {
+    F magnitude = abs(F::load(batch.values[b]));
+    for (int i = kNativeLanes; i < kSmallBlock; i += kNativeLanes) {
+      magnitude = max(abs(F::load(batch.values[b] + i)), magnitude);
+    }
+    magnitudes[b] = reduce_max(magnitude);
+  }
+  alignas(64) float inverses[kSmallBlocks];
+  alignas(64) std::uint16_t halves[kSmallBlocks];
+  for (int b = 0; b < kSmallBlocks; b += kNativeLanes) {
+    const F scale = F::load(magnitudes + b) / F::set(127);
+    store(inverses + b, select(scale == F::set(0), F::set(0), F::set(1) / scale));
+    store(halves + b, float_to_half(scale));
+  }
+  const I sign = I::set(INT32_MIN);
+  for (int b = 0; b < kSmallBlocks; ++b) {
+    blocks[b].scale = halves[b];
+    for (int i = 0; i < kSmallBlock; i += kNativeLanes) {
+      // Half away from zero.
+      const F level = F::load(batch.values[b] + i) * F::set(inverses[b]);
+      const F half = as_float((as_int(level) & sign) | as_int(F::set(0.49999997F)));
+      store(reinterpret_cast<std::uint8_t*>(blocks[b].codes) + i, truncate(level + half));
+    }
+  }
+}
+
+void encode(const EncodeInput& in, std::byte* out) noexcept {
+  for_each_batch<BlockQ8_0, kSmallBlock, kSmallBlocks>(in, out, encode_batch);
+}
+
+}  // namespace
+
+extern const Kernel q8_0;
+const Kernel q8_0{DType::q8_0, encode, nullptr};
+
+}  // namespace quantize::kernels::QUANTIZE_ISA
