@@ -6,17 +6,9 @@
 
 #include "quantize/report.hpp"
 
+#include "quant/error_lanes.hpp"
+
 namespace quantize {
-
-inline constexpr int kErrorLanes = 16;
-
-struct ErrorLanes {
-  double squared_error[kErrorLanes] = {};
-  double squared_source[kErrorLanes] = {};
-  double squared_result[kErrorLanes] = {};
-  double product[kErrorLanes] = {};
-  double max_error[kErrorLanes] = {};
-};
 
 class ErrorSums {
  public:

@@ -73,11 +73,22 @@ void encode_16(const EncodeInput& in, std::byte* out) noexcept {
   }
 }
 
-// Infinity and NaN: all exponent bits set.
+// Infinity and NaN: all exponent bits set, so that one more carries into the sign's place. A whole
+// group is tested at once; only the one that holds such a value is searched.
 template <class T, T kExponent>
 std::optional<std::uint64_t> first_nonfinite(const std::byte* in, std::uint64_t values) noexcept {
-  for (std::uint64_t i = 0; i < values; ++i) {
-    if ((load<T>(in + i * sizeof(T)) & kExponent) == kExponent) return i;
+  constexpr std::uint64_t kGroup = 1024;
+  constexpr T kLowestExponentBit = kExponent & (~kExponent + 1);
+  for (std::uint64_t at = 0; at < values; at += kGroup) {
+    const std::uint64_t end = values - at < kGroup ? values : at + kGroup;
+    T carries = 0;
+    for (std::uint64_t i = at; i < end; ++i) {
+      const T exponent = load<T>(in + i * sizeof(T)) & kExponent;
+      carries = static_cast<T>(carries | (exponent + kLowestExponentBit));
+    }
+    if (carries >> (8 * sizeof(T) - 1) == 0) continue;
+    for (std::uint64_t i = at; i < end; ++i)
+      if ((load<T>(in + i * sizeof(T)) & kExponent) == kExponent) return i;
   }
   return std::nullopt;
 }

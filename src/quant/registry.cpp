@@ -10,6 +10,7 @@
 #include "quantize/quantizer.hpp"
 
 #include "quant/contraction.hpp"
+#include "quant/error_lanes.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/plain.hpp"
 
@@ -54,11 +55,12 @@ std::vector<Quantizer> make_definitions() {
 struct Compiled {
   Isa isa;
   std::vector<Quantizer> quantizers;
+  AddErrors add_errors;
 };
 
 Compiled with_kernels(Isa isa, const kernels::KernelTable& table,
                       const std::vector<Quantizer>& definitions) {
-  Compiled compiled{isa, definitions};
+  Compiled compiled{isa, definitions, table.add_errors};
   for (std::size_t i = 0; i < table.count; ++i) {
     const kernels::Kernel& kernel = *table.kernels[i];
     for (Quantizer& quantizer : compiled.quantizers) {
@@ -85,7 +87,8 @@ struct Registry {
 #include "quant/isa_rows.def"
 #undef QUANTIZE_ISA_ROW
     sets.push_back({{"scalar", true, +[]() noexcept { return is_contracted(multiply_then_add); }},
-                    definitions});
+                    definitions,
+                    add_errors_by_definition});
     for (const Compiled& set : sets) names.push_back(set.isa);
     while (!names[active].usable) ++active;
   }
@@ -118,6 +121,12 @@ bool force_isa(std::string_view name) noexcept {
 
 std::span<const Quantizer> quantizers_of(std::string_view name) noexcept {
   return registry().sets[registry().find(name)].quantizers;
+}
+
+AddErrors active_add_errors() noexcept { return registry().sets[registry().active].add_errors; }
+
+AddErrors add_errors_of(std::string_view isa) noexcept {
+  return registry().sets[registry().find(isa)].add_errors;
 }
 
 std::span<const Quantizer> quantizers() noexcept {

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "quantize/isa.hpp"
 
 #include "support/random.hpp"
 
@@ -68,6 +71,35 @@ TEST(Measure, EqualsTheDefinitionHoweverTheSlabIsCut) {
       EXPECT_EQ(stats.sum_product, expected.sum_product) << piece;
       EXPECT_EQ(stats.max_abs_error, expected.max_abs_error) << piece;
     }
+  }
+}
+
+// What the instruction sets add to the same lanes, one after the other.
+TEST(Measure, EveryInstructionSetAddsAlike) {
+  Random random(6);
+  std::vector<float> source(4096), result(4096);
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    source[i] = random.normal() * 0x1p-120F * static_cast<float>(1ULL << random.below(60));
+    result[i] = i % 3 == 0 ? source[i] : random.normal();
+  }
+  for (const Isa& isa : isas()) {
+    if (!isa.usable) continue;
+    ErrorLanes expected, actual;
+    for (const std::uint64_t count : {0U, 16U, 48U, 4096U}) {
+      EXPECT_TRUE(add_errors_by_definition(expected, source.data(), result.data(), count));
+      EXPECT_TRUE(add_errors_of(isa.name)(actual, source.data(), result.data(), count));
+    }
+    EXPECT_EQ(std::memcmp(&expected, &actual, sizeof expected), 0) << isa.name;
+    for (const std::size_t place : {0U, 15U, 31U, 2049U, 4095U}) {
+      for (const float bad :
+           {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::quiet_NaN()}) {
+        std::vector<float> holed = result;
+        holed[place] = bad;
+        EXPECT_FALSE(add_errors_of(isa.name)(actual, source.data(), holed.data(), 4096));
+        EXPECT_FALSE(add_errors_of(isa.name)(actual, holed.data(), result.data(), 4096));
+      }
+    }
+    EXPECT_EQ(std::memcmp(&expected, &actual, sizeof expected), 0) << isa.name;
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include "quantize/quantizer.hpp"
 
+#include "quant/error_lanes.hpp"
+
 namespace quantize::kernels {
 
 struct Kernel {
@@ -18,6 +20,7 @@ struct KernelTable {
   std::size_t count;
   // a * b + c in two roundings, as this set was compiled (see quant/contraction.hpp).
   float (*multiply_then_add)(float a, float b, float c) noexcept;
+  AddErrors add_errors;
 };
 
 }  // namespace quantize::kernels

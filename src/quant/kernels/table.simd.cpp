@@ -7,6 +7,8 @@ namespace quantize::kernels::QUANTIZE_ISA {
 #define QUANTIZE_KERNEL(symbol) extern const Kernel symbol;
 #include "quant/kernels/kernels.def"
 #undef QUANTIZE_KERNEL
+bool add_errors(ErrorLanes& lanes, const float* source, const float* result,
+                std::uint64_t count) noexcept;
 
 namespace {
 
@@ -25,6 +27,7 @@ float multiply_then_add(float a, float b, float c) noexcept {
 }  // namespace
 
 extern const KernelTable table;
-const KernelTable table{kKernels, sizeof kKernels / sizeof kKernels[0], multiply_then_add};
+const KernelTable table{kKernels, sizeof kKernels / sizeof kKernels[0], multiply_then_add,
+                        add_errors};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA
