@@ -63,13 +63,10 @@ inline F sum_of_squares(const Tiles<kSubBlock>& x, int b) {
   return sum;
 }
 
-// Turns the importance in `weights` into importance * sqrt(factor * mean square + x^2).
+// Turns the importance in `weights` into importance * sqrt(mean square + x^2).
 template <int kSubBlock>
-inline void combine_weights(const Tiles<kSubBlock>& x, float factor, Tiles<kSubBlock>& weights) {
-  PerBlock mean_square;
-  for (int b = 0; b < kBlocks; b += kNativeLanes) {
-    mean_square.set(b, F::set(factor) * sum_of_squares(x, b) / F::set(256));
-  }
+inline void combine_weights(const Tiles<kSubBlock>& x, const PerBlock& mean_square,
+                            Tiles<kSubBlock>& weights) {
   for (int group = 0; group < Tiles<kSubBlock>::kGroups; ++group) {
     const FF mean = mean_square.of_group(group);
     for (int i = 0; i < kSubBlock * FF::kLanes; i += FF::kLanes) {
@@ -77,6 +74,16 @@ inline void combine_weights(const Tiles<kSubBlock>& x, float factor, Tiles<kSubB
       store(weights.at[group] + i, FF::load(weights.at[group] + i) * sqrt(mean + v * v));
     }
   }
+}
+
+// With (factor * sum of squares) / 256.
+template <int kSubBlock>
+inline void combine_weights(const Tiles<kSubBlock>& x, float factor, Tiles<kSubBlock>& weights) {
+  PerBlock mean_square;
+  for (int b = 0; b < kBlocks; b += kNativeLanes) {
+    mean_square.set(b, F::set(factor) * sum_of_squares(x, b) / F::set(256));
+  }
+  combine_weights(x, mean_square, weights);
 }
 
 }  // namespace

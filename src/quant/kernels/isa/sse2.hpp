@@ -22,7 +22,10 @@ struct I {
   }
   static I load(const std::uint8_t* p) { return {_mm_setr_epi32(p[0], p[1], p[2], p[3])}; }
   static I load(const std::int8_t* p) { return {_mm_setr_epi32(p[0], p[1], p[2], p[3])}; }
-  static I load(const std::uint16_t* p) { return {_mm_setr_epi32(p[0], p[1], p[2], p[3])}; }
+  static I load(const std::uint16_t* p) {
+    const __m128i four = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return {_mm_unpacklo_epi16(four, _mm_setzero_si128())};
+  }
 };
 struct F {
   using Int = I;
