@@ -27,6 +27,7 @@
 #include "quant/searches.hpp"
 
 namespace quantize::grid_search {
+namespace {
 
 enum class SecondPass : std::uint8_t {
   off_grid_groups,           // those whose digits were no point, at the scale that was accepted
@@ -231,6 +232,25 @@ bool find_sub_block(const Neighbours& grid, const float* x, const float* weights
   return true;
 }
 
+// The end of a super-block: its scale, and the codes of its sub-blocks'. The codes follow from the
+// float step, not from the half that is stored.
+template <class Block>
+void set_scales(const float* scales, Block& block) noexcept {
+  constexpr std::size_t kSubBlocks = schemes::kSuperBlock / Block::kSubBlock;
+  float largest = 0;
+  for (std::size_t j = 0; j < kSubBlocks; ++j) largest = largest > scales[j] ? largest : scales[j];
+  if (largest == 0) {
+    if constexpr (Block::kEvenSigns) block = {};
+    return;
+  }
+  const float step = largest / 31;
+  block.scale = float_to_half(step * Block::kScaleFactor);
+  const float inverse = 1 / step;
+  for (std::size_t j = 0; j < kSubBlocks; ++j) {
+    block.set_scale_code(j, nearest_odd(inverse * scales[j], 15));
+  }
+}
+
 // Encodes 256 values. Bit j of the result is set if sub-block j counted as zero.
 template <class Block>
 unsigned encode_block(const Neighbours& grid, const float* x, const float* importance,
@@ -239,8 +259,7 @@ unsigned encode_block(const Neighbours& grid, const float* x, const float* impor
   constexpr std::size_t kSubBlocks = kSuperBlock / Block::kSubBlock;
   const float mean_square = Block::kMeanSquares * schemes::sum_of_squares(x, kSuperBlock) / 256.0F;
   unsigned zeros = 0;
-  float scales[kSubBlocks];
-  float largest = 0;
+  float scales[kSubBlocks] = {};
   for (std::size_t j = 0; j < kSubBlocks; ++j) {
     const float* values = x + Block::kSubBlock * j;
     float weights[Block::kSubBlock];
@@ -253,26 +272,16 @@ unsigned encode_block(const Neighbours& grid, const float* x, const float* impor
       }
     }
     SubBlock<Block> found;
-    scales[j] = 0;
-    if (!find_sub_block(grid, values, weights, found)) {
+    if (find_sub_block(grid, values, weights, found)) {
+      block.set(j, found);
+      scales[j] = found.scale;
+    } else {
       zeros |= 1U << j;
-      continue;
     }
-    block.set(j, found);
-    scales[j] = found.scale;
-    largest = largest > found.scale ? largest : found.scale;
   }
-  if (largest == 0) {
-    if constexpr (Block::kEvenSigns) block = {};
-    return zeros;
-  }
-  // The codes follow from the float step, not from the half that is stored.
-  const float step = largest / 31;
-  block.scale = float_to_half(step * Block::kScaleFactor);
-  const float inverse = 1 / step;
-  for (std::size_t j = 0; j < kSubBlocks; ++j)
-    block.set_scale_code(j, nearest_odd(inverse * scales[j], 15));
+  set_scales(scales, block);
   return zeros;
 }
 
+}  // namespace
 }  // namespace quantize::grid_search

@@ -36,6 +36,7 @@ Neighbours::Neighbours(const Grid& grid) {
   half_bits_ = grid.digits == 8 ? 8 : 6;
   half_mask_ = (1U << half_bits_) - 1;
   half_codes_ = grid.digits == 8 ? 81 : 64;
+  unsigned half_packed[kMaxHalfCodes] = {};
   for (std::size_t n = 0; n < half_codes_; ++n) {
     std::size_t packed = 0;
     std::size_t rest = n;
@@ -44,10 +45,15 @@ Neighbours::Neighbours(const Grid& grid) {
       packed |= rest % ubase << shift;
     }
     half_number_[packed] = static_cast<std::uint8_t>(n);
+    half_packed[n] = static_cast<unsigned>(packed);
   }
 
   const std::span<const std::uint16_t> points = grid.points;
-  codes_.assign(half_codes_ * half_codes_, Code{-1, 0, 0});
+  codes_.assign(half_codes_ * half_codes_, Code{-1, 0, 0, 0});
+  for (std::size_t n = 0; n < codes_.size(); ++n) {
+    codes_[n].packed = static_cast<std::uint16_t>(half_packed[n % half_codes_] |
+                                                  half_packed[n / half_codes_] << half_bits_);
+  }
   std::vector<std::uint8_t> low(points.size());
   std::vector<std::uint8_t> high(points.size());
   for (std::size_t i = 0; i < points.size(); ++i) {
@@ -78,7 +84,7 @@ Neighbours::Neighbours(const Grid& grid) {
       }
     }
     codes_[n].count = static_cast<std::uint16_t>(list.size());
-    codes_[n].first_chunk = static_cast<std::uint32_t>(chunks_.size());
+    codes_[n].first_chunk = static_cast<std::uint16_t>(chunks_.size());
     list.resize((list.size() + kLanes - 1) / kLanes * kLanes, list.back());
     for (auto at = list.begin(); at != list.end(); at += kLanes) {
       std::copy_n(at, kLanes, chunks_.emplace_back().points);

@@ -24,9 +24,10 @@ class Neighbours {
     std::uint16_t points[kLanes];
   };
   struct Code {
-    std::int16_t index;   // of the point in the grid, or -1
-    std::uint16_t count;  // of candidates, without the repetitions; 0 for a point
-    std::uint32_t first_chunk;
+    std::int16_t index;         // of the point in the grid, or -1
+    std::uint16_t count;        // of candidates, without the repetitions; 0 for a point
+    std::uint16_t first_chunk;  // of the candidates
+    std::uint16_t packed;       // the digits, as in grids.hpp
   };
 
   // `points` has eight digits 0 .. 2 in two bits each, or four digits 0 .. 7 in three. The list of

@@ -77,6 +77,7 @@ TEST(Neighbours, KnowEveryCodeByItsPackedDigits) {
     for (std::size_t n = 0; n < neighbours.codes().size(); ++n) {
       const unsigned packed = pack(n, c.digits);
       ASSERT_EQ(neighbours.number(static_cast<std::uint16_t>(packed)), n) << c.name;
+      ASSERT_EQ(neighbours.at(n).packed, packed) << c.name;
       const int index = neighbours.at(n).index;
       if (index >= 0) {
         ASSERT_EQ(c.points[static_cast<std::size_t>(index)], packed) << c.name;

@@ -7,6 +7,7 @@
 #include "quant/grid_search.hpp"
 
 namespace quantize::schemes {
+namespace {
 
 // Seven sign bits; the eighth makes their number even. Set: negative.
 inline unsigned all_signs(unsigned seven) noexcept {
@@ -95,4 +96,5 @@ constexpr Quantizer grid_quantizer(
           first_invalid_scale<Block>};
 }
 
+}  // namespace
 }  // namespace quantize::schemes
