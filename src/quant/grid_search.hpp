@@ -12,7 +12,9 @@
 //   kFirstFit                      a scale is fitted without the grid, and the tries start from it
 //   kMeanSquares                   multiple of the mean square in weights with importance
 //   kScaleFactor                   correction of the stored scale
-//   plain_weight(), neighbours()
+//   kPlainMeanShare                of the mean square that is added to weights without importance
+//   kHasQuirk                      the reference has its own way with zeros: close_gaps()
+//   neighbours()
 // Float sums run in index order, every operator rounds once: the order is the definition of the
 // bytes.
 #pragma once
@@ -268,7 +270,10 @@ unsigned encode_block(const Neighbours& grid, const float* x, const float* impor
                                static_cast<int>(Block::kSubBlock), weights);
     } else {
       for (std::size_t i = 0; i < Block::kSubBlock; ++i) {
-        weights[i] = Block::plain_weight(values[i], mean_square);
+        weights[i] = values[i] * values[i];
+        if (Block::kPlainMeanShare != 0) {
+          weights[i] = Block::kPlainMeanShare * mean_square + weights[i];
+        }
       }
     }
     SubBlock<Block> found;

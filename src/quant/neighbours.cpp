@@ -92,27 +92,27 @@ Neighbours::Neighbours(const Grid& grid) {
   }
 }
 
-const Neighbours& neighbours_iq2_xxs() {
+const Neighbours& neighbours_iq2_xxs() noexcept {
   static const Neighbours neighbours({grids::kIq2Xxs, 8, 2});
   return neighbours;
 }
-const Neighbours& neighbours_iq2_xs() {
+const Neighbours& neighbours_iq2_xs() noexcept {
   static const Neighbours neighbours({grids::kIq2Xs, 8, 2});
   return neighbours;
 }
-const Neighbours& neighbours_iq2_s() {
+const Neighbours& neighbours_iq2_s() noexcept {
   static const Neighbours neighbours({grids::kIq2S, 8, 1});
   return neighbours;
 }
-const Neighbours& neighbours_iq3_xxs() {
+const Neighbours& neighbours_iq3_xxs() noexcept {
   static const Neighbours neighbours({grids::kIq3Xxs, 4, 2});
   return neighbours;
 }
-const Neighbours& neighbours_iq3_s() {
+const Neighbours& neighbours_iq3_s() noexcept {
   static const Neighbours neighbours({grids::kIq3S, 4, 3});
   return neighbours;
 }
-const Neighbours& neighbours_iq1() {
+const Neighbours& neighbours_iq1() noexcept {
   static const Neighbours neighbours({grids::kIq1, 8, 3});
   return neighbours;
 }

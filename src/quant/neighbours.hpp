@@ -57,12 +57,13 @@ class Neighbours {
   std::vector<Chunk> chunks_;
 };
 
-// Built on first use, by whichever thread comes first.
-const Neighbours& neighbours_iq2_xxs();
-const Neighbours& neighbours_iq2_xs();
-const Neighbours& neighbours_iq2_s();
-const Neighbours& neighbours_iq3_xxs();
-const Neighbours& neighbours_iq3_s();
-const Neighbours& neighbours_iq1();
+// Built on first use, by whichever thread comes first. Without memory for it the process ends: an
+// encoder cannot fail.
+const Neighbours& neighbours_iq2_xxs() noexcept;
+const Neighbours& neighbours_iq2_xs() noexcept;
+const Neighbours& neighbours_iq2_s() noexcept;
+const Neighbours& neighbours_iq3_xxs() noexcept;
+const Neighbours& neighbours_iq3_s() noexcept;
+const Neighbours& neighbours_iq1() noexcept;
 
 }  // namespace quantize

@@ -12,7 +12,7 @@ namespace {
 
 struct Case {
   const char* name;
-  const Neighbours& (*get)();
+  const Neighbours& (*get)() noexcept;
   std::span<const std::uint16_t> points;
   int digits;
   std::size_t entries;

@@ -31,11 +31,9 @@ struct Iq2 {
   static constexpr float kStep = 0.1F;
   static constexpr SecondPass kSecondPass = SecondPass::off_grid_groups;
   static constexpr bool kFirstFit = false;
+  static constexpr float kPlainMeanShare = 0.25F;
   static constexpr bool kHasQuirk = false;
 
-  static float plain_weight(float x, float mean_square) noexcept {
-    return 0.25F * mean_square + x * x;
-  }
   static float magnitude(float scale, int code, std::uint16_t point, std::size_t e) noexcept {
     return scale * (0.5F + static_cast<float>(code)) * 0.25F *
            kMagnitudes[grid_search::digit(point, e % kDigits, kBits)];
@@ -52,7 +50,7 @@ struct BlockIQ2_XXS : Iq2 {
   static constexpr bool kFirstFit = true;
   static constexpr float kMeanSquares = 1;
   static constexpr float kScaleFactor = 1;
-  static const Neighbours& neighbours() { return neighbours_iq2_xxs(); }
+  static const Neighbours& neighbours() noexcept { return neighbours_iq2_xxs(); }
 
   std::uint16_t scale;
   struct {
@@ -82,7 +80,7 @@ struct BlockIQ2_XS : Iq2 {
   static constexpr bool kEvenSigns = true;
   static constexpr float kMeanSquares = 1;
   static constexpr float kScaleFactor = 1;
-  static const Neighbours& neighbours() { return neighbours_iq2_xs(); }
+  static const Neighbours& neighbours() noexcept { return neighbours_iq2_xs(); }
 
   std::uint16_t scale;
   std::uint16_t groups[32];
@@ -108,7 +106,7 @@ struct BlockIQ2_S : Iq2 {
   static constexpr bool kEvenSigns = false;
   static constexpr float kMeanSquares = 2;
   static constexpr float kScaleFactor = 0.9875F;
-  static const Neighbours& neighbours() { return neighbours_iq2_s(); }
+  static const Neighbours& neighbours() noexcept { return neighbours_iq2_s(); }
 
   std::uint16_t scale;
   std::uint8_t index_low[32];

@@ -29,8 +29,7 @@ struct Iq3 {
   static constexpr float kStep = 0.2F;
   static constexpr bool kFirstFit = false;
   static constexpr float kMeanSquares = 2;
-
-  static float plain_weight(float x, float) noexcept { return x * x; }
+  static constexpr float kPlainMeanShare = 0;
 };
 
 struct BlockIQ3_XXS : Iq3 {
@@ -40,7 +39,7 @@ struct BlockIQ3_XXS : Iq3 {
   static constexpr bool kEvenSigns = true;
   static constexpr float kScaleFactor = 1.0125F;
   static constexpr bool kHasQuirk = false;
-  static const Neighbours& neighbours() { return neighbours_iq3_xxs(); }
+  static const Neighbours& neighbours() noexcept { return neighbours_iq3_xxs(); }
 
   std::uint16_t scale;
   std::uint8_t indices[64];
@@ -69,7 +68,7 @@ struct BlockIQ3_S : Iq3 {
   static constexpr bool kEvenSigns = false;
   static constexpr float kScaleFactor = 1.033F;
   static constexpr bool kHasQuirk = true;
-  static const Neighbours& neighbours() { return neighbours_iq3_s(); }
+  static const Neighbours& neighbours() noexcept { return neighbours_iq3_s(); }
 
   std::uint16_t scale;
   std::uint8_t index_low[64];
