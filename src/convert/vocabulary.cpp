@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <map>
-#include <unordered_set>
 
 #include "convert/tokenizer/files.hpp"
+#include "convert/tokenizer/hf_vocabulary.hpp"
 #include "convert/tokenizer/pre_tokenizer.hpp"
 #include "convert/tokenizer/sentencepiece.hpp"
 #include "convert/tokenizer/special_tokens.hpp"
@@ -17,7 +17,6 @@ namespace {
 constexpr std::string_view kWordStart = "\u2581";
 constexpr float kPaddingScore = -10000;
 constexpr float kAddedScore = -1000;
-constexpr std::size_t kMaxTokenBytes = 65535;
 
 enum TokenType : std::int32_t { normal = 1, unknown, control, user_defined, unused, byte };
 
@@ -72,28 +71,13 @@ bool is_byte_token(std::string_view text) {
          hex(text[4]);
 }
 
-std::optional<std::uint64_t> parse_index(std::string_view text) {
-  std::uint64_t value = 0;
-  if (text.empty() || text.size() > 7) return std::nullopt;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  return value;
-}
-
-struct Added {
-  std::string text;
-  bool special = false;
-};
-
 class Routes {
  public:
   Routes(const VocabularyRequest& request, Metadata& metadata, Warnings& warnings)
       : request_(request),
         metadata_(metadata),
         warnings_(warnings),
-        files_(request.directory, warnings) {}
+        files_(request.directory, warnings, request.config) {}
 
   void run() {
     const bool llama = std::find(request_.routes.begin(), request_.routes.end(),
@@ -152,12 +136,6 @@ class Routes {
     if (request_.embedding_rows != 0 && count > request_.embedding_rows)
       fail(ErrorCode::CF05, file, std::nullopt, "there are more tokens than embedding rows",
            std::to_string(count), std::to_string(request_.embedding_rows));
-  }
-
-  void check_text(std::string_view text, std::uint64_t offset, const std::string& file) const {
-    if (text.empty() || text.size() > kMaxTokenBytes)
-      fail(ErrorCode::TK05, file, offset, "a token's length", std::to_string(text.size()),
-           "1 to " + std::to_string(kMaxTokenBytes) + " bytes");
   }
 
   void append_lists(std::string model, std::string pre, Vocabulary& vocabulary, bool scores) {
@@ -235,49 +213,8 @@ class Routes {
     }
   }
 
-  // Tokens of model.vocab by id, after T1 and T5.
-  std::map<std::uint32_t, std::string> model_tokens() const {
-    const Json list = member(member(files_.tokenizer, "model"), "vocab");
-    std::map<std::uint32_t, std::string> out;
-    if (!list || !list.is_object()) {
-      const Json model = member(files_.tokenizer, "model");
-      fail(ErrorCode::TK06, files_.tokenizer_path,
-           model ? std::optional(model.offset()) : std::nullopt,
-           "the tokenizer's model has no vocabulary of the known form");
-    }
-    for (const Json entry : list.children()) {
-      check_text(entry.key(), entry.key_offset(), files_.tokenizer_path);
-      if (!out.emplace(token_id(entry, files_.tokenizer_path), entry.key()).second)
-        fail(ErrorCode::TK02, files_.tokenizer_path, entry.offset(), "two tokens have one id",
-             std::string(entry.number_text()));
-    }
-    return out;
-  }
-
-  std::map<std::uint32_t, Added> added_tokens() const {
-    std::map<std::uint32_t, Added> out;
-    if (const Json list = member(files_.tokenizer, "added_tokens"))
-      for (const Json entry : list.children()) {
-        const Json content = member(entry, "content");
-        if (!content || !content.is_string())
-          fail(ErrorCode::TK02, files_.tokenizer_path, entry.offset(), "malformed added token");
-        check_text(content.string(), content.offset(), files_.tokenizer_path);
-        out[token_id(member(entry, "id"), files_.tokenizer_path)] = {
-            std::string(content.string()), is_true(member(entry, "special"))};
-      }
-    if (const Json list = member(files_.config, "added_tokens_decoder"))
-      for (const Json entry : list.children()) {
-        const std::optional<std::uint64_t> id = parse_index(entry.key());
-        const std::optional<std::string> text = token_text(entry);
-        if (id && *id < kMaxTokens && text)
-          out.try_emplace(static_cast<std::uint32_t>(*id),
-                          Added{*text, is_true(member(entry, "special"))});
-      }
-    return out;
-  }
-
   std::string_view model_type() const {
-    const Json type = member(member(files_.tokenizer, "model"), "type");
+    const Json type = member(member(files_.steps, "model"), "type");
     return type && type.is_string() ? type.string() : std::string_view();
   }
 
@@ -287,21 +224,10 @@ class Routes {
     if (model_type() != "BPE" || !is_true(member(model, "byte_fallback")) || !decoder ||
         !decoder.is_string() || decoder.string() != "Sequence")
       return false;
-    const std::map<std::uint32_t, std::string> base = model_tokens();
-    const std::map<std::uint32_t, Added> added = added_tokens();
-    std::unordered_set<std::string> special;
-    for (const std::string_view name : {"bos", "eos", "unk", "sep", "pad", "cls", "mask"})
-      if (const auto text = token_text(member(files_.config, std::string(name) + "_token")))
-        special.insert(*text);
-    if (const Json more = member(files_.config, "additional_special_tokens"))
-      for (const Json entry : more.children())
-        if (const auto text = token_text(entry)) special.insert(*text);
-    const Json class_name = member(files_.config, "tokenizer_class");
-    if (class_name && class_name.is_string() && class_name.string().starts_with("LlamaTokenizer"))
-      for (const std::string_view key : {"bos_token:<s>", "eos_token:</s>", "unk_token:<unk>"})
-        if (!files_.config.find(key.substr(0, 9))) special.insert(std::string(key.substr(10)));
+    const HfVocabulary source = read_hf_vocabulary(files_);
     Vocabulary vocabulary;
-    for (const auto& [id, text] : base) {
+    for (const auto& [id, view] : source.base) {
+      const std::string text(view);
       if (id != vocabulary.tokens.size())
         fail(ErrorCode::TK02, files_.tokenizer_path, std::nullopt, "the ids have a gap",
              std::to_string(id), std::to_string(vocabulary.tokens.size()));
@@ -309,13 +235,14 @@ class Routes {
         fail(ErrorCode::TK07, files_.tokenizer_path, byte_offset(text), "malformed byte token",
              text, "<0xHH>");
       vocabulary.add(text, kAddedScore,
-                     is_byte_token(text)      ? byte
-                     : special.contains(text) ? control
-                                              : normal);
+                     is_byte_token(text)             ? byte
+                     : source.special.contains(text) ? control
+                                                     : normal);
     }
-    for (const auto& [id, token] : added)
-      if (id >= base.size())
-        vocabulary.add(token.text, kAddedScore, token.special ? control : user_defined);
+    for (const auto& [id, token] : source.added)
+      if (id >= source.base.size())
+        vocabulary.add(token.text, kAddedScore,
+                       source.special.contains(token.text) ? control : user_defined);
     check_rows(vocabulary.tokens.size(), files_.tokenizer_path);
     const std::uint64_t count = vocabulary.tokens.size();
     append_lists("llama", "default", vocabulary, true);
@@ -329,41 +256,43 @@ class Routes {
   }
 
   // Steps shared by byte-level BPE and WordPiece: every id of the vocabulary, gaps filled.
-  Vocabulary by_id() {
-    const std::map<std::uint32_t, std::string> base = model_tokens();
-    const std::map<std::uint32_t, Added> added = added_tokens();
-    std::uint64_t highest = 0;
-    for (const std::uint64_t id :
-         {base.empty() ? 0 : base.rbegin()->first, added.empty() ? 0 : added.rbegin()->first})
-      highest = std::max(highest, id);
-    const std::uint64_t count = vocabulary_size().value_or(base.size());
-    const std::uint64_t needed = std::max(vocabulary_size() ? count : 0, highest + 1);
-    check_rows(needed, files_.tokenizer_path);
-    if (highest >= count && vocabulary_size())
-      fail(ErrorCode::TK02, files_.tokenizer_path, std::nullopt, "an id is beyond vocab_size",
-           std::to_string(highest), "below " + std::to_string(count));
-    Vocabulary vocabulary(needed);
-    for (const auto& [id, text] : base) vocabulary.set(id, text, 0, normal);
-    for (const auto& [id, token] : added) {
-      const auto old = base.find(id);
-      if (old != base.end() && old->second != token.text)
-        warn(ErrorCode::TK02, files_.tokenizer_path, {}, "an added token replaces another token");
-      set_added(vocabulary, id, token.text, token.special);
+  Vocabulary by_id(const HfVocabulary& source) {
+    std::uint64_t needed = source.base.empty() ? 0 : source.base.rbegin()->first + std::uint64_t{1};
+    const std::optional<std::uint64_t> size = vocabulary_size();
+    std::map<std::uint32_t, AddedToken> added;
+    for (const auto& [id, token] : source.added) {
+      if (size && id >= *size && !token.of_tokenizer) {
+        warn(ErrorCode::TK02, files_.config_path, {},
+             "tokens that only the configuration names are left out: they are beyond vocab_size");
+        continue;
+      }
+      needed = std::max(needed, id + std::uint64_t{1});
+      added.emplace(id, token);
     }
+    const std::uint64_t count = size.value_or(needed);
+    if (needed > count)
+      fail(ErrorCode::TK02, files_.vocabulary_path, std::nullopt, "an id is beyond vocab_size",
+           std::to_string(needed - 1), "below " + std::to_string(count));
+    check_rows(count, files_.vocabulary_path);
+    Vocabulary vocabulary(count);
+    for (const auto& [id, text] : source.base) vocabulary.set(id, std::string(text), 0, normal);
+    for (const auto& [id, token] : added)
+      set_added(vocabulary, id, decoded(token, files_), token.special);
     return vocabulary;
   }
 
-  std::string pre_name() const {
+  std::string pre_name(const HfVocabulary& source) const {
     return request_.pre_tokenizer ? checked_pre_tokenizer(*request_.pre_tokenizer)
-                                  : pre_tokenizer_name(files_);
+                                  : pre_tokenizer_name(files_, source);
   }
 
   bool byte_level() {
-    if (!files_.tokenizer) return false;
+    if (!files_.vocabulary && !files_.tokenizer) return false;
     if (model_type() != "BPE") unsupported_model();
-    Vocabulary vocabulary = by_id();
-    if (request_.pre_tokenizer) check_merges(files_);
-    append_lists("gpt2", pre_name(), vocabulary, false);
+    const HfVocabulary source = read_hf_vocabulary(files_);
+    Vocabulary vocabulary = by_id(source);
+    if (request_.pre_tokenizer) check_merges(files_, source);
+    append_lists("gpt2", pre_name(source), vocabulary, false);
     append_special_tokens({files_, request_.config, std::nullopt, true}, metadata_);
     return true;
   }
@@ -377,7 +306,8 @@ class Routes {
   bool wordpiece() {
     if (!files_.tokenizer) return false;
     if (model_type() != "WordPiece") unsupported_model();
-    Vocabulary vocabulary = by_id();
+    const HfVocabulary source = read_hf_vocabulary(files_);
+    Vocabulary vocabulary = by_id(source);
     for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
       std::string& text = vocabulary.tokens[id];
       if (vocabulary.types[id] == control) continue;
@@ -392,7 +322,7 @@ class Routes {
     metadata_.append("tokenizer.ggml.token_type_count",
                      static_cast<std::uint32_t>(segment_count.value_or(1)));
     const std::uint64_t count = vocabulary.tokens.size();
-    append_lists("bert", pre_name(), vocabulary, false);
+    append_lists("bert", pre_name(source), vocabulary, false);
     append_special_tokens({files_, request_.config, count, false}, metadata_);
     return true;
   }

@@ -36,11 +36,12 @@ void expect(const std::string& directory, const Vector& expected) {
   const Directory opened(directory, true);
   Warnings warnings;
   const TokenizerFiles files(opened, warnings);
-  const std::vector<std::uint32_t> ids = encode_check_string(files);
+  const HfVocabulary vocabulary = read_hf_vocabulary(files);
+  const std::vector<std::uint32_t> ids = encode_check_string(files, vocabulary);
   ASSERT_EQ(ids.size(), expected.count);
   EXPECT_EQ(std::vector<std::uint32_t>(ids.begin(), ids.begin() + 10), expected.first);
   EXPECT_EQ(std::vector<std::uint32_t>(ids.end() - 5, ids.end()), expected.last);
-  EXPECT_EQ(pre_tokenizer_name(files), expected.name);
+  EXPECT_EQ(pre_tokenizer_name(files, vocabulary), expected.name);
   EXPECT_EQ(warnings.entries().empty(), expected.known);
 }
 
@@ -322,7 +323,8 @@ TEST(UnknownDigest, IsOfTheClassOfItsSteps) {
                                           .dump());
     const Directory opened(directory.path(), true);
     Warnings warnings;
-    const std::string found = pre_tokenizer_name(TokenizerFiles(opened, warnings));
+    const TokenizerFiles files(opened, warnings);
+    const std::string found = pre_tokenizer_name(files, read_hf_vocabulary(files));
     EXPECT_EQ(warnings.entries().size(), 1u);
     EXPECT_EQ(code_name(warnings.entries().begin()->first.code), "TK06");
     return found;

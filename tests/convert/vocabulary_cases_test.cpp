@@ -136,6 +136,18 @@ std::vector<Case> json_cases() {
        {"-1", "1.5", "\"7\"", "4194304", "2147483648", "9223372036854775808"})
     row("tk_004_005_" + std::to_string(out.size()), tokenizer(R"("a": 0, "b": )" + id), "TK02",
         id + "}");
+  // Decision: gaps are filled, an added token has the id of its text or the next free one.
+  row("tk_003", tokenizer(R"("a": 0, "b": 5)"), "w:TK06", "");
+  row("tk_003_list",
+      R"({"decoder": {"type": "Sequence"}, "model": {"type": "BPE", "byte_fallback": true, )"
+      R"("vocab": {"a": 0, "b": 5}, "merges": []}})",
+      "TK02", "");
+  row("tk_008", tokenizer(kVocab, "", R"(, "added_tokens": [{"id": 1, "content": "<x>"}])"),
+      "w:TK02", "");
+  row("tk_008_beyond", tokenizer(kVocab, "", R"(, "added_tokens": [{"id": 3, "content": "<x>"}])"),
+      "TK02", "", R"({"vocab_size": 3})");
+  row("tk_011", tokenizer(R"("a": 0, "b": 1)"), "w:TK06", "");
+  row("tk_013", tokenizer("\"\\u0000\": 0, \"\\u001b\": 1, \"\\u202e\": 2"), "w:TK06", "");
   row("tk_006", tokenizer(kVocab, R"("a c")"), "TK03", "\"a c\"");
   row("tk_007_one", tokenizer(kVocab, R"("ab")"), "TK03", "\"ab\"]");
   row("tk_007_three", tokenizer(kVocab, R"(["a", "b", "ab"])"), "TK03", "[\"a\"");

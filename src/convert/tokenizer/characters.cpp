@@ -75,7 +75,7 @@ std::u32string to_code_points(std::string_view text) {
   std::u32string out;
   for (std::size_t at = 0; at < text.size();) {
     const utf8::Decoded d = utf8::decode(text, at);
-    out += static_cast<char32_t>(d.code_point);
+    out += d.valid ? static_cast<char32_t>(d.code_point) : char32_t{0xFFFD};
     at += d.length;
   }
   return out;

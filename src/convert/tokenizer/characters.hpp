@@ -25,6 +25,7 @@ inline bool is_punctuation(char32_t c) { return is_ascii_punctuation(c) || categ
 inline char32_t lower(char32_t c) { return category(c) == "Lu" ? c + 32 : c; }
 
 std::string to_utf8(std::u32string_view text);
+// A byte that is not UTF-8 becomes U+FFFD.
 std::u32string to_code_points(std::string_view text);
 
 // The printable stand-in of a byte: itself where printable, else the next from U+0100.

@@ -15,17 +15,179 @@ std::unique_ptr<JsonDocument> parse(const Directory& directory, std::string_view
   return JsonDocument::parse(std::move(*text), directory.path_of(name), JsonRules{}, &warnings);
 }
 
+// The class that the transformers library takes for a model type when no file names one.
+struct ClassOfModel {
+  std::string_view model_type, tokenizer_class;
+};
+constexpr ClassOfModel kClasses[] = {
+    {"llama", "LlamaTokenizer"},
+    {"mistral", "LlamaTokenizer"},
+    {"mixtral", "LlamaTokenizer"},
+    {"phi3", "LlamaTokenizer"},
+    {"deepseek_v2", "LlamaTokenizer"},
+    {"deepseek_v3", "LlamaTokenizer"},
+    {"gemma", "GemmaTokenizer"},
+    {"gemma2", "GemmaTokenizer"},
+    {"gemma3_text", "GemmaTokenizer"},
+    {"gemma3", "GemmaTokenizer"},
+    {"qwen2", "Qwen2Tokenizer"},
+    {"qwen2_moe", "Qwen2Tokenizer"},
+    {"qwen3", "Qwen2Tokenizer"},
+    {"qwen3_moe", "Qwen2Tokenizer"},
+    {"gpt2", "GPT2Tokenizer"},
+    {"starcoder2", "GPT2Tokenizer"},
+    {"phi", "CodeGenTokenizer"},
+    {"gpt_neox", "GPTNeoXTokenizer"},
+    {"olmo", "GPTNeoXTokenizer"},
+    {"stablelm", "GPTNeoXTokenizer"},
+    {"cohere", "CohereTokenizer"},
+    {"bloom", "BloomTokenizer"},
+    {"bert", "BertTokenizer"},
+    {"roberta", "RobertaTokenizer"},
+    {"t5", "T5Tokenizer"},
+    {"xlm-roberta", "XLMRobertaTokenizer"},
+};
+
+struct ClassDefault {
+  std::string_view tokenizer_class, type, text;
+};
+constexpr ClassDefault kDefaults[] = {
+    {"LlamaTokenizer", "bos", "<s>"},
+    {"LlamaTokenizer", "eos", "</s>"},
+    {"LlamaTokenizer", "unk", "<unk>"},
+    {"CodeLlamaTokenizer", "bos", "<s>"},
+    {"CodeLlamaTokenizer", "eos", "</s>"},
+    {"CodeLlamaTokenizer", "unk", "<unk>"},
+    {"GemmaTokenizer", "bos", "<bos>"},
+    {"GemmaTokenizer", "eos", "<eos>"},
+    {"GemmaTokenizer", "unk", "<unk>"},
+    {"GemmaTokenizer", "pad", "<pad>"},
+    {"Qwen2Tokenizer", "eos", "<|endoftext|>"},
+    {"Qwen2Tokenizer", "pad", "<|endoftext|>"},
+    {"GPT2Tokenizer", "bos", "<|endoftext|>"},
+    {"GPT2Tokenizer", "eos", "<|endoftext|>"},
+    {"GPT2Tokenizer", "unk", "<|endoftext|>"},
+    {"CodeGenTokenizer", "bos", "<|endoftext|>"},
+    {"CodeGenTokenizer", "eos", "<|endoftext|>"},
+    {"CodeGenTokenizer", "unk", "<|endoftext|>"},
+    {"GPTNeoXTokenizer", "bos", "<|endoftext|>"},
+    {"GPTNeoXTokenizer", "eos", "<|endoftext|>"},
+    {"GPTNeoXTokenizer", "unk", "<|endoftext|>"},
+    {"CohereTokenizer", "bos", "<BOS_TOKEN>"},
+    {"CohereTokenizer", "eos", "<|END_OF_TURN_TOKEN|>"},
+    {"CohereTokenizer", "unk", "<UNK>"},
+    {"BloomTokenizer", "bos", "<s>"},
+    {"BloomTokenizer", "eos", "</s>"},
+    {"BloomTokenizer", "unk", "<unk>"},
+    {"BloomTokenizer", "pad", "<pad>"},
+    {"BertTokenizer", "unk", "[UNK]"},
+    {"BertTokenizer", "sep", "[SEP]"},
+    {"BertTokenizer", "pad", "[PAD]"},
+    {"BertTokenizer", "cls", "[CLS]"},
+    {"BertTokenizer", "mask", "[MASK]"},
+    {"RobertaTokenizer", "bos", "<s>"},
+    {"RobertaTokenizer", "eos", "</s>"},
+    {"RobertaTokenizer", "sep", "</s>"},
+    {"RobertaTokenizer", "cls", "<s>"},
+    {"RobertaTokenizer", "unk", "<unk>"},
+    {"RobertaTokenizer", "pad", "<pad>"},
+    {"RobertaTokenizer", "mask", "<mask>"},
+    {"XLMRobertaTokenizer", "bos", "<s>"},
+    {"XLMRobertaTokenizer", "eos", "</s>"},
+    {"XLMRobertaTokenizer", "sep", "</s>"},
+    {"XLMRobertaTokenizer", "cls", "<s>"},
+    {"XLMRobertaTokenizer", "unk", "<unk>"},
+    {"XLMRobertaTokenizer", "pad", "<pad>"},
+    {"XLMRobertaTokenizer", "mask", "<mask>"},
+};
+
+std::string class_of(Json config, Json model_config) {
+  for (const Json from : {config, model_config}) {
+    const Json named = member(from, "tokenizer_class");
+    if (!named || !named.is_string()) continue;
+    std::string name(named.string());
+    if (name.ends_with("Fast")) name.resize(name.size() - 4);
+    return name;
+  }
+  const Json type = member(model_config, "model_type");
+  for (const ClassOfModel& row : kClasses)
+    if (type && type.is_string() && row.model_type == type.string())
+      return std::string(row.tokenizer_class);
+  return {};
+}
+
+// What a class does to text, for directories that have only its vocabulary and merges.
+std::string_view steps_of(std::string_view tokenizer_class) {
+  if (tokenizer_class == "Qwen2Tokenizer")
+    return R"({"normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+      {"type": "Split", "behavior": "Isolated", "invert": false, "pattern": {"Regex":
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
+      {"type": "ByteLevel", "use_regex": false}]},
+      "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE"}})";
+  if (tokenizer_class == "GPT2Tokenizer" || tokenizer_class == "CodeGenTokenizer")
+    return R"({"pre_tokenizer": {"type": "ByteLevel"}, "decoder": {"type": "ByteLevel"},
+               "model": {"type": "BPE"}})";
+  return {};
+}
+
 }  // namespace
 
-TokenizerFiles::TokenizerFiles(const Directory& from, Warnings& warn)
+TokenizerFiles::TokenizerFiles(const Directory& from, Warnings& warn, Json model_config)
     : directory(from),
       warnings(warn),
       tokenizer_path(from.path_of("tokenizer.json")),
       config_path(from.path_of("tokenizer_config.json")),
+      vocabulary_path(tokenizer_path),
       tokenizer_document_(parse(from, "tokenizer.json", kMaxTokenizerBytes, warn)),
       config_document_(parse(from, "tokenizer_config.json", kMaxConfigBytes, warn)) {
-  if (tokenizer_document_) tokenizer = tokenizer_document_->root();
   if (config_document_) config = config_document_->root();
+  tokenizer_class = class_of(config, model_config);
+  if (tokenizer_document_) {
+    tokenizer = steps = tokenizer_document_->root();
+    vocabulary = member(member(tokenizer, "model"), "vocab");
+    return;
+  }
+  const std::string_view built_in = steps_of(tokenizer_class);
+  if (built_in.empty()) return;
+  vocabulary_document_ = parse(from, "vocab.json", kMaxTokenizerBytes, warn);
+  if (!vocabulary_document_) return;
+  vocabulary = vocabulary_document_->root();
+  vocabulary_path = from.path_of("vocab.json");
+  steps_document_ = JsonDocument::parse(std::string(built_in), tokenizer_class, JsonRules{}, &warn);
+  steps = steps_document_->root();
+}
+
+std::vector<std::string> TokenizerFiles::merges_of_text() const {
+  std::vector<std::string> out;
+  const std::optional<std::string> text = directory.read("merges.txt", kMaxTokenizerBytes);
+  if (!text) return out;
+  constexpr std::string_view kBlank = " \t\r\v\f";
+  for (std::size_t at = 0; at < text->size();) {
+    const std::size_t end = std::min(text->find('\n', at), text->size());
+    const std::string_view line = std::string_view(*text).substr(at, end - at);
+    const bool comment = at == 0 && line.starts_with('#');
+    at = end + 1;
+    std::vector<std::string_view> parts;
+    for (std::size_t i = 0; (i = line.find_first_not_of(kBlank, i)) != line.npos;) {
+      const std::size_t stop = std::min(line.find_first_of(kBlank, i), line.size());
+      parts.push_back(line.substr(i, stop - i));
+      i = stop;
+    }
+    if (comment || parts.empty()) continue;
+    if (parts.size() != 2) {
+      warnings.add(ErrorCode::TK03, directory.path_of("merges.txt"), at,
+                   "lines that do not have two parts are left out");
+      continue;
+    }
+    out.push_back(std::string(parts[0]) + ' ' + std::string(parts[1]));
+  }
+  return out;
+}
+
+std::string_view class_default(std::string_view tokenizer_class, std::string_view type) {
+  for (const ClassDefault& row : kDefaults)
+    if (row.tokenizer_class == tokenizer_class && row.type == type) return row.text;
+  return {};
 }
 
 Json member(Json object, std::string_view key) {
@@ -41,6 +203,7 @@ std::optional<std::string> token_text(Json value) {
 }
 
 bool is_true(Json value) { return value && value.is_boolean() && value.boolean(); }
+bool is_false(Json value) { return value && value.is_boolean() && !value.boolean(); }
 
 std::uint32_t token_id(Json value, const std::string& file) {
   const std::optional<std::uint64_t> id =
@@ -52,6 +215,16 @@ std::uint32_t token_id(Json value, const std::string& file) {
          "0 to " + std::to_string(kMaxTokens - 1));
   }
   return static_cast<std::uint32_t>(*id);
+}
+
+std::optional<std::uint64_t> parse_index(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.empty() || text.size() > 7) return std::nullopt;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value;
 }
 
 }  // namespace quantize

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/directory.hpp"
 #include "core/json.hpp"
@@ -11,24 +13,39 @@
 namespace quantize {
 
 struct TokenizerFiles {
-  TokenizerFiles(const Directory& directory, Warnings& warnings);
+  // `model_config`: config.json, which names the tokenizer's class if tokenizer_config.json does
+  // not.
+  TokenizerFiles(const Directory& directory, Warnings& warnings, Json model_config = {});
 
   const Directory& directory;
   Warnings& warnings;
-  Json tokenizer;  // tokenizer.json; an invalid handle if there is none
-  Json config;     // tokenizer_config.json; likewise
-  std::string tokenizer_path, config_path;
+  Json tokenizer;   // tokenizer.json; an invalid handle if there is none
+  Json config;      // tokenizer_config.json; likewise
+  Json vocabulary;  // text to id: of tokenizer.json, else vocab.json
+  Json steps;       // tokenizer.json, or what its class does where there is only vocab.json
+  std::string tokenizer_path, config_path, vocabulary_path;
+  std::string tokenizer_class;  // without "Fast"; empty if not known
+
+  // merges.txt, read only where tokenizer.json has no merges: its lines of two parts.
+  std::vector<std::string> merges_of_text() const;
 
  private:
-  std::unique_ptr<JsonDocument> tokenizer_document_, config_document_;
+  std::unique_ptr<JsonDocument> tokenizer_document_, config_document_, vocabulary_document_,
+      steps_document_;
 };
+
+// The special token that a class has where no file names one; empty if none.
+std::string_view class_default(std::string_view tokenizer_class, std::string_view type);
 
 // The value of `key` if `object` has it and it is not null; else an invalid handle.
 Json member(Json object, std::string_view key);
 // Text of a string, or of {"content": text}.
 std::optional<std::string> token_text(Json value);
 bool is_true(Json value);
+bool is_false(Json value);
 // An id within 0 to 4,194,303; TK02 otherwise.
 std::uint32_t token_id(Json value, const std::string& file);
+// Up to seven decimal digits.
+std::optional<std::uint64_t> parse_index(std::string_view text);
 
 }  // namespace quantize

@@ -112,20 +112,11 @@ struct TextHash {
 
 class Encoder {
  public:
-  explicit Encoder(const TokenizerFiles& files) : files_(files), tokenizer_(files.tokenizer) {
+  Encoder(const TokenizerFiles& files, const HfVocabulary& vocabulary)
+      : files_(files), vocabulary_(vocabulary), tokenizer_(files.steps) {
     model_ = member(tokenizer_, "model");
-    const Json vocabulary = member(model_, "vocab");
-    if (!vocabulary || !vocabulary.is_object()) unsupported("model without a vocabulary", model_);
-    for (const Json entry : vocabulary.children())
-      ids_.insert_or_assign(entry.key(), token_id(entry, files.tokenizer_path));
-    const Json added = member(tokenizer_, "added_tokens");
-    if (added)
-      for (const Json entry : added.children()) {
-        const Json content = member(entry, "content");
-        if (content && content.is_string())
-          ids_.insert_or_assign(content.string(),
-                                token_id(member(entry, "id"), files.tokenizer_path));
-      }
+    for (const auto& [id, text] : vocabulary.base) ids_.emplace(text, id);
+    for (const auto& [id, token] : vocabulary.added) ids_.emplace(token.text, id);
     const Json unknown = member(model_, "unk_token");
     if (unknown && unknown.is_string()) unknown_ = find(unknown.string());
   }
@@ -173,26 +164,19 @@ class Encoder {
 
   void read_merges() {
     const Json merges = member(model_, "merges");
-    if (!merges) return;
-    std::uint32_t rank = 0;
+    if (!merges) {
+      for (const std::string& line : files_.merges_of_text()) add_merge(halves(line), {});
+      return;
+    }
     for (const Json merge : merges.children()) {
       std::vector<std::string_view> parts;
       if (merge.is_string()) {
-        const std::string_view text = merge.string();
-        const std::size_t space = text.find(' ');
-        if (space != text.npos && text.find(' ', space + 1) == text.npos)
-          parts = {text.substr(0, space), text.substr(space + 1)};
+        parts = halves(merge.string());
       } else {
         for (const Json part : merge.children())
           if (part.is_string()) parts.push_back(part.string());
       }
-      if (parts.size() != 2 || parts[0].empty() || parts[1].empty())
-        bad_merge(merge, "a merge must have two parts");
-      const std::uint32_t* left = find(parts[0]);
-      const std::uint32_t* right = find(parts[1]);
-      const std::uint32_t* joined = find(std::string(parts[0]).append(parts[1]));
-      if (!left || !right || !joined) bad_merge(merge, "a merge names a token that does not exist");
-      merges_.insert_or_assign(pair_of(*left, *right), Merge{rank++, *joined});
+      add_merge(parts, merge);
     }
   }
 
@@ -214,12 +198,9 @@ class Encoder {
 
   void split_added(std::vector<Part>& parts, bool normalized) const {
     std::vector<Text> tokens;
-    if (const Json added = member(tokenizer_, "added_tokens"))
-      for (const Json entry : added.children()) {
-        const std::optional<std::string> content = token_text(entry);
-        if (content && !content->empty() && is_true(member(entry, "normalized")) == normalized)
-          tokens.push_back(to_code_points(*content));
-      }
+    for (const auto& entry : vocabulary_.added)
+      if (entry.second.normalized == normalized)
+        tokens.push_back(to_code_points(entry.second.text));
     std::stable_sort(tokens.begin(), tokens.end(),
                      [](const Text& a, const Text& b) { return a.size() > b.size(); });
     // Only tokens that occur matter, which are few.
@@ -410,8 +391,26 @@ class Encoder {
     return at == ids_.end() ? nullptr : &at->second;
   }
 
-  [[noreturn]] void bad_merge(Json merge, const char* what) const {
-    fail(ErrorCode::TK03, files_.tokenizer_path, merge.offset(), what);
+  static std::vector<std::string_view> halves(std::string_view text) {
+    const std::size_t space = text.find(' ');
+    if (space == text.npos || text.find(' ', space + 1) != text.npos) return {};
+    return {text.substr(0, space), text.substr(space + 1)};
+  }
+
+  // `where`: the merge in tokenizer.json; none for merges.txt.
+  void add_merge(const std::vector<std::string_view>& parts, Json where) {
+    const auto refuse = [&](const char* what) {
+      fail(ErrorCode::TK03, where ? files_.tokenizer_path : files_.directory.path_of("merges.txt"),
+           where ? std::optional(where.offset()) : std::nullopt, what);
+    };
+    if (parts.size() != 2 || parts[0].empty() || parts[1].empty())
+      refuse("a merge must have two parts");
+    const std::uint32_t* left = find(parts[0]);
+    const std::uint32_t* right = find(parts[1]);
+    const std::uint32_t* joined = find(std::string(parts[0]).append(parts[1]));
+    if (!left || !right || !joined) refuse("a merge names a token that does not exist");
+    const auto rank = static_cast<std::uint32_t>(merges_.size());
+    merges_.insert_or_assign(pair_of(*left, *right), Merge{rank, *joined});
   }
 
   static std::uint64_t pair_of(std::uint32_t left, std::uint32_t right) {
@@ -492,10 +491,7 @@ class Encoder {
 
   // What goes before and after: the classes below decide by flags, all others by the file.
   void surround(std::vector<std::uint32_t>& ids) const {
-    const Json class_json = member(files_.config, "tokenizer_class");
-    std::string_view name =
-        class_json && class_json.is_string() ? class_json.string() : std::string_view();
-    if (name.ends_with("Fast")) name.remove_suffix(4);
+    const std::string& name = files_.tokenizer_class;
     const bool adds_bos = name == "LlamaTokenizer" || name == "CodeLlamaTokenizer" ||
                           name == "GemmaTokenizer" || name == "CohereTokenizer";
     if (adds_bos || name == "GPTNeoXTokenizer") {
@@ -503,14 +499,15 @@ class Encoder {
         const Json value = member(files_.config, flag);
         return value && value.is_boolean() ? value.boolean() : fallback;
       };
-      const auto id_of = [&](std::string_view key) -> const std::uint32_t* {
-        const std::optional<std::string> text = token_text(member(files_.config, key));
-        return text ? find(*text) : nullptr;
+      const auto id_of = [&](std::string_view type) -> const std::uint32_t* {
+        const std::optional<std::string> text =
+            token_text(member(files_.config, std::string(type) + "_token"));
+        return find(text ? *text : class_default(name, type));
       };
       if (wanted("add_bos_token", adds_bos))
-        if (const std::uint32_t* id = id_of("bos_token")) ids.insert(ids.begin(), *id);
+        if (const std::uint32_t* id = id_of("bos")) ids.insert(ids.begin(), *id);
       if (wanted("add_eos_token", false))
-        if (const std::uint32_t* id = id_of("eos_token")) ids.push_back(*id);
+        if (const std::uint32_t* id = id_of("eos")) ids.push_back(*id);
       return;
     }
     const Json post = member(tokenizer_, "post_processor");
@@ -554,6 +551,7 @@ class Encoder {
   };
 
   const TokenizerFiles& files_;
+  const HfVocabulary& vocabulary_;
   Json tokenizer_, model_;
   const std::uint32_t* unknown_ = nullptr;
   std::unordered_map<std::string_view, std::uint32_t, TextHash> ids_;
@@ -573,11 +571,14 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
-std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files) {
-  return Encoder(files).encode();
+std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files,
+                                               const HfVocabulary& vocabulary) {
+  return Encoder(files, vocabulary).encode();
 }
 
-void check_merges(const TokenizerFiles& files) { Encoder(files).read_merges(); }
+void check_merges(const TokenizerFiles& files, const HfVocabulary& vocabulary) {
+  Encoder(files, vocabulary).read_merges();
+}
 
 std::string checked_pre_tokenizer(const std::string& name) {
   // Beyond those of the table, names that no digest gives.
@@ -590,8 +591,8 @@ std::string checked_pre_tokenizer(const std::string& name) {
        close.empty() ? "a name that llama.cpp knows, such as gpt-2, llama-bpe or qwen2" : close);
 }
 
-std::string pre_tokenizer_name(const TokenizerFiles& files) {
-  Encoder encoder(files);
+std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& vocabulary) {
+  Encoder encoder(files, vocabulary);
   std::string list = "[";
   for (const std::uint32_t id : encoder.encode()) {
     if (list.size() > 1) list += ", ";

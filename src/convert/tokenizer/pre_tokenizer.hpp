@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "convert/tokenizer/files.hpp"
+#include "convert/tokenizer/hf_vocabulary.hpp"
 
 namespace quantize {
 
@@ -14,16 +15,17 @@ namespace quantize {
 extern const std::u32string_view kCheckString;
 
 // The ids of the check string, special tokens included. TK06 if the file's shape is not known.
-std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files);
+std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files,
+                                               const HfVocabulary& vocabulary);
 
 // The name for tokenizer.ggml.pre. A digest that no row has: the class of the file's shape, with a
 // warning. TK06 (naming --pre) for an unknown shape.
-std::string pre_tokenizer_name(const TokenizerFiles& files);
+std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& vocabulary);
 
 // The same name back if a runtime knows it; USE04 (with what is close) otherwise.
 std::string checked_pre_tokenizer(const std::string& name);
 
 // Every merge has two parts that exist, and so does their union; TK03 otherwise.
-void check_merges(const TokenizerFiles& files);
+void check_merges(const TokenizerFiles& files, const HfVocabulary& vocabulary);
 
 }  // namespace quantize

@@ -119,6 +119,7 @@ class Builder {
         out.push_back(std::move(joined));
       }
     }
+    if (out.empty()) out = files_.merges_of_text();
     if (!out.empty()) metadata_.append("tokenizer.ggml.merges", MetaArray(std::move(out)));
   }
 
@@ -211,7 +212,16 @@ class Builder {
       slot(named_, "sep") = slot(named_, "eos");
   }
 
+  bool has_id(std::string_view type) const {
+    return std::any_of(ids_.begin(), ids_.end(),
+                       [&](const auto& entry) { return entry.first == type; });
+  }
+
   void set_id(const std::string& type, Json value, const std::string& file) {
+    if (value && value.is_array() && !has_id(type))
+      files_.warnings.add(ErrorCode::TK04, file, value.offset(),
+                          "the ids of special token " + type +
+                              " are a list, and no other place names one: none is written");
     if (!value || !value.is_number() || !value.is_integer()) return;
     const std::optional<std::uint64_t> id = value.as_u64();
     const std::uint64_t limit = request_.token_count.value_or(std::uint64_t{1} << 32);
@@ -221,8 +231,7 @@ class Builder {
                           std::string(value.number_text()), "below " + std::to_string(limit));
       return;
     }
-    for (const auto& entry : ids_)
-      if (entry.first == type) return;
+    if (has_id(type)) return;
     ids_.emplace_back(type, static_cast<std::uint32_t>(*id));
   }
 
