@@ -66,17 +66,24 @@ inline AffineFit<Fv> scale_and_min(const float* x, const float* weights, int lev
       }
     }
   };
-  // The levels grow with the values, so the two ends tell whether the short form of rounding holds.
+  // The levels grow with the values, so the two ends tell whether the short form of rounding holds,
+  // and whether a clamp can matter.
   const auto fit = [&](Fv inverse, auto with_sums) {
+    const Fv first = inverse * (low - base);
+    const Fv last = inverse * (high - base);
     const Fv limit = Fv::set(4194303.0F);
-    const auto short_form =
-        (abs(inverse * (low - base)) < limit) & (abs(inverse * (high - base)) < limit);
-    if (all(short_form)) {
-      round_levels(
-          inverse, [top](Fv v) { return nearest_level(v, 0, top); }, with_sums);
-    } else {
+    if (!all((abs(first) < limit) & (abs(last) < limit))) {
       round_levels(
           inverse, [levels](Fv v) { return nearest_level_of_any(v, 0, levels); }, with_sums);
+    } else if (!all(last < Fv::set(top + 0.5F))) {
+      round_levels(
+          inverse, [top](Fv v) { return nearest_level<true, true>(v, 0, top); }, with_sums);
+    } else if (!all(Fv::set(-0.5F) <= first)) {
+      round_levels(
+          inverse, [top](Fv v) { return nearest_level<true, false>(v, 0, top); }, with_sums);
+    } else {
+      round_levels(
+          inverse, [top](Fv v) { return nearest_level<false, false>(v, 0, top); }, with_sums);
     }
   };
   const auto error_of = [&](Fv scale, Fv offset) {
@@ -95,11 +102,17 @@ inline AffineFit<Fv> scale_and_min(const float* x, const float* weights, int lev
   found.scale = select(alive, Fv::set(1) / found.inverse, zero);
   fit(found.inverse, std::false_type{});
   Fv best = error_of(found.scale, base);
+  const auto inverse_of = [&](int step) {
+    const float range = grid.first + grid.step * static_cast<float>(step) + top;
+    return select(alive, Fv::set(range) / (high - base), zero);
+  };
+  // An accepted step moves `base`, and the next steps start from there: they are a chain. The next
+  // inverse is computed as if nothing were accepted, which is so more often than not, to keep its
+  // division out of the chain.
+  Fv next_inverse = inverse_of(0);
   for (int step = 0; step <= grid.count; ++step) {
-    // An accepted step moves `base`, and the next steps start from there: they are a chain.
-    const Fv inverse = select(
-        alive, Fv::set(grid.first + grid.step * static_cast<float>(step) + top) / (high - base),
-        zero);
+    const Fv inverse = next_inverse;
+    next_inverse = inverse_of(step + 1);
     fit(inverse, std::true_type{});
     const Fv determinant = sum_w * sum_l2 - sum_l * sum_l;
     const auto solvable = alive & (zero < determinant);
@@ -119,6 +132,7 @@ inline AffineFit<Fv> scale_and_min(const float* x, const float* weights, int lev
     found.inverse = select(better, inverse, found.inverse);
     found.base = select(better, base, found.base);
     base = select(better, offset, base);
+    next_inverse = inverse_of(step + 1);
   }
   found.min = -base;
   return found;
@@ -228,23 +242,31 @@ inline SymmetricFit<Fv> symmetric_scale(const float* x, const float* weights, in
   const float* w_tile = weights ? weights : squares;
   Fv sum_lx;
   Fv sum_l2;
-  const auto fit = [&](Fv inverse) {
+  // |inverse * x| is at most that of the peak, which tells where a clamp cannot matter.
+  const auto fit = [&](Fv inverse, auto clamp_low, auto clamp_high) {
     sum_lx = sum_l2 = zero;
     for (int i = 0; i < kCount; ++i) {
-      const Fv level = nearest_level(inverse * Fv::load(x + i * kLanes), -top, top - 1);
+      const Fv level = nearest_level<decltype(clamp_low)::value, decltype(clamp_high)::value>(
+          inverse * Fv::load(x + i * kLanes), -top, top - 1);
       sum_lx = sum_lx + Fv::load(wx + i * kLanes) * level;
       sum_l2 = sum_l2 + Fv::load(w_tile + i * kLanes) * level * level;
     }
   };
   SymmetricFit<Fv> found;
   found.inverse = select(alive, Fv::set(-top) / peak, zero);
-  fit(found.inverse);
+  fit(found.inverse, std::false_type{}, std::true_type{});
   found.scale = select(sum_l2 == zero, zero, sum_lx / sum_l2);
   Fv best = found.scale * sum_lx;
   for (int k = -9; k <= 9; ++k) {
     if (k == 0) continue;
     const Fv inverse = select(alive, Fv::set(-(top + 0.1F * static_cast<float>(k))) / peak, zero);
-    fit(inverse);
+    if (k <= -6) {  // up to levels - 0.6
+      fit(inverse, std::false_type{}, std::false_type{});
+    } else if (k <= 4) {  // up to levels + 0.4
+      fit(inverse, std::false_type{}, std::true_type{});
+    } else {
+      fit(inverse, std::true_type{}, std::true_type{});
+    }
     const auto better = alive & (zero < sum_l2) & (best * sum_l2 < sum_lx * sum_lx);
     if (!any(better)) continue;
     found.scale = select(better, sum_lx / sum_l2, found.scale);

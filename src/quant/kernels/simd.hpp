@@ -107,11 +107,14 @@ inline auto nearest_int(Fv x) {
   using Iv = typename Fv::Int;
   return (as_int(x + Fv::set(kRoundingShift)) & Iv::set(0x007FFFFF)) - Iv::set(0x00400000);
 }
-// The same as a float, clamped to low .. high, for |x| < 4194303.
-template <class Fv>
+// The same as a float, clamped to low .. high, for |x| < 4194303. Where a bound cannot be exceeded,
+// its clamp may be left out.
+template <bool kLow = true, bool kHigh = true, class Fv>
 inline Fv nearest_level(Fv x, float low, float high) {
-  const Fv shifted = max(x + Fv::set(kRoundingShift), Fv::set(kRoundingShift + low));
-  return min(shifted, Fv::set(kRoundingShift + high)) - Fv::set(kRoundingShift);
+  Fv shifted = x + Fv::set(kRoundingShift);
+  if constexpr (kLow) shifted = max(shifted, Fv::set(kRoundingShift + low));
+  if constexpr (kHigh) shifted = min(shifted, Fv::set(kRoundingShift + high));
+  return shifted - Fv::set(kRoundingShift);
 }
 // And for any x.
 template <class Fv>

@@ -21,6 +21,18 @@ struct SmallTile {
   FF value(int i) const { return FF::load(at + i * kSmallBlocks); }
 };
 
+// The codes of all blocks, packed once all are there: the packing's wide loads would wait for the
+// narrow stores right before them.
+struct SmallCodes {
+  alignas(64) std::uint8_t at[kSmallBlocks * kSmallBlock];
+
+  std::uint8_t* of(int block) { return at + kSmallBlock * block; }
+  template <class Block>
+  void set(Block (&blocks)[kSmallBlocks]) {
+    for (int b = 0; b < kSmallBlocks; ++b) blocks[b].set_codes(of(b));
+  }
+};
+
 // importance * sqrt(mean square of the row + x^2)
 inline void combine_weights(const SmallTile& x, const SmallBlocks& batch, SmallTile& weights) {
   weights.load(batch.importance);

@@ -27,15 +27,15 @@ void encode_plain(const SmallBlocks& batch, Block (&blocks)[kSmallBlocks]) {
   alignas(64) std::uint16_t halves[kSmallBlocks];
   store(halves, float_to_half(scale.a));
   store(halves + kNativeLanes, float_to_half(scale.b));
+  SmallCodes codes;
   for (int b = 0; b < kSmallBlocks; ++b) {
-    alignas(64) std::uint8_t codes[kSmallBlock];
     for (int i = 0; i < kSmallBlock; i += kNativeLanes) {
       const F level = F::load(batch.values[b] + i) * F::set(inverses[b]) + F::set(kLevels + 0.5F);
-      store(codes + i, min(low_byte(truncate(level)), I::set(2 * kLevels - 1)));
+      store(codes.of(b) + i, min(low_byte(truncate(level)), I::set(2 * kLevels - 1)));
     }
     blocks[b].scale = halves[b];
-    blocks[b].set_codes(codes);
   }
+  codes.set(blocks);
 }
 
 template <class Block>
@@ -51,17 +51,17 @@ void encode_weighted(const SmallBlocks& batch, Block (&blocks)[kSmallBlocks]) {
   alignas(64) std::uint16_t halves[kSmallBlocks];
   store(halves, float_to_half(fit.scale.a));
   store(halves + kNativeLanes, float_to_half(fit.scale.b));
+  SmallCodes codes;
   for (int b = 0; b < kSmallBlocks; ++b) {
-    alignas(64) std::uint8_t codes[kSmallBlock];
     // Nothing to search for: code 0, not the code of the value 0.
     const I bias = I::set(inverses[b] == 0 ? 0 : kLevels);
     for (int i = 0; i < kSmallBlock; i += kNativeLanes) {
       const I level = nearest_int(F::load(batch.values[b] + i) * F::set(inverses[b]));
-      store(codes + i, min(max(level, I::set(-kLevels)), I::set(kLevels - 1)) + bias);
+      store(codes.of(b) + i, min(max(level, I::set(-kLevels)), I::set(kLevels - 1)) + bias);
     }
     blocks[b].scale = halves[b];
-    blocks[b].set_codes(codes);
   }
+  codes.set(blocks);
 }
 
 template <class Block>

@@ -40,17 +40,17 @@ void encode_plain(const SmallBlocks& batch, Block (&blocks)[kSmallBlocks]) {
   store(inverses, select(scale == FF::set(0), FF::set(0), FF::set(1) / scale));
   const Halves scales(scale);
   const Halves mins(low);
+  SmallCodes codes;
   for (int b = 0; b < kSmallBlocks; ++b) {
-    alignas(64) std::uint8_t codes[kSmallBlock];
     for (int i = 0; i < kSmallBlock; i += kNativeLanes) {
       const F level =
           (F::load(batch.values[b] + i) - F::set(lows[b])) * F::set(inverses[b]) + F::set(0.5F);
-      store(codes + i, to_code(truncate(level), blocks));
+      store(codes.of(b) + i, to_code(truncate(level), blocks));
     }
     blocks[b].scale = scales.at[b];
     blocks[b].min = mins.at[b];
-    blocks[b].set_codes(codes);
   }
+  codes.set(blocks);
 }
 
 template <class Block>
@@ -67,17 +67,17 @@ void encode_weighted(const SmallBlocks& batch, Block (&blocks)[kSmallBlocks]) {
   store(bases, fit.base);
   const Halves scales(fit.scale);
   const Halves mins(-fit.min);
+  SmallCodes codes;
   for (int b = 0; b < kSmallBlocks; ++b) {
-    alignas(64) std::uint8_t codes[kSmallBlock];
     for (int i = 0; i < kSmallBlock; i += kNativeLanes) {
       const I level =
           nearest_int(F::set(inverses[b]) * (F::load(batch.values[b] + i) - F::set(bases[b])));
-      store(codes + i, min(max(level, I::set(0)), I::set(Block::kTop)));
+      store(codes.of(b) + i, min(max(level, I::set(0)), I::set(Block::kTop)));
     }
     blocks[b].scale = scales.at[b];
     blocks[b].min = mins.at[b];
-    blocks[b].set_codes(codes);
   }
+  codes.set(blocks);
 }
 
 template <class Block>
