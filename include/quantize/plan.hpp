@@ -21,7 +21,8 @@ struct Preset {
   std::string_view label;  // "Q4_K_M", as in file names
   std::int32_t file_type;  // general.file_type
   DType default_type;
-  std::string_view about;  // what it is good for
+  std::string_view about;         // what it is good for
+  bool needs_importance = false;  // for ordinary tensors: it makes types that the reference refuses
 };
 std::span<const Preset> presets() noexcept;
 
@@ -101,8 +102,8 @@ struct Plan {
       const noexcept;  // tensor bytes x 8 / values, padding and header excluded
 };
 
-// Pure: same model and recipe, same plan. `require_importance` false (plan, --dry-run): a missing
-// importance matrix is a warning.
+// Pure: same model and recipe, same plan. `require_importance` false (plan, --dry-run): missing
+// importance weights are a warning.
 Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
                bool require_importance = true);
 

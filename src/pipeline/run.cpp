@@ -350,6 +350,11 @@ class Run {
   void check_convertible(const Job& job, const PlannedTensor& planned,
                          const Quantizer* decoder) const {
     const Quantizer* encoder = find_quantizer(planned.type);
+    if (encoder && encoder->importance == ImportanceUse::required && !planned.importance) {
+      fail(ErrorCode::QZ07, std::string(model_.source->path()), {},
+           "tensor " + quoted(job.tensor->name) + " cannot become " +
+               std::string(info(planned.type).name) + " without importance weights");
+    }
     if (decoder && encoder && encoder->encode) return;
     fail(ErrorCode::QZ03, std::string(model_.source->path()), {},
          "tensor " + quoted(job.tensor->name) + " cannot be converted",

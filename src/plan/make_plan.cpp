@@ -108,32 +108,17 @@ DType source_type(const Model& model, const ModelTensor& tensor) {
              : model.source->tensors()[tensor.source_tensors.front()].type;
 }
 
-// The importance weights of a tensor, checked; null if it goes without.
+// The importance weights of a tensor, checked; null if it goes without. A tensor that must not is
+// added to `missing`.
 const ImportanceEntry* importance_for(const Item& item, const PlannedTensor& planned,
-                                      const Recipe& recipe, Warnings& warnings, bool required_now) {
+                                      const Recipe& recipe, Warnings& warnings,
+                                      std::vector<std::string>& missing) {
   const Quantizer* quantizer = find_quantizer(planned.type);
-  const bool required = requires_importance(item.name, planned.type, *recipe.target.preset);
-  const bool have_data = recipe.importance && !recipe.importance->entries.empty();
-  const ImportanceEntry* entry = have_data ? recipe.importance->find(item.original_name) : nullptr;
-  if (!entry) {
-    if (required) {
-      const Problem problem{ErrorCode::QZ07,
-                            recipe.importance ? recipe.importance->name : std::string(),
-                            {},
-                            "tensor " + quoted(item.name) + " cannot become " +
-                                std::string(info(planned.type).name) + " in " +
-                                std::string(recipe.target.preset->label) +
-                                " without importance weights (--imatrix)",
-                            {},
-                            {}};
-      if (required_now) throw Error(problem);
-      warnings.add(problem);
-    }
-    return nullptr;
-  }
-  if (!quantizer || quantizer->importance == ImportanceUse::unused) return nullptr;
+  const ImportanceEntry* entry =
+      recipe.importance ? recipe.importance->find(item.original_name) : nullptr;
   const std::uint64_t expected = planned.shape.row_values() * planned.shape.matrices();
-  if (entry->weights.size() != expected) {
+  const bool unused = quantizer && quantizer->importance == ImportanceUse::unused;
+  if (entry && !unused && entry->weights.size() != expected) {
     const Problem problem{ErrorCode::QZ07,
                           recipe.importance->name,
                           {},
@@ -143,9 +128,29 @@ const ImportanceEntry* importance_for(const Item& item, const PlannedTensor& pla
     if (item.name != "token_embd.weight" && item.name != "per_layer_token_embd.weight")
       throw Error(problem);
     warnings.add(problem);
-    return nullptr;
+    entry = nullptr;
   }
-  return entry;
+  if (!entry && (requires_importance(item.name, planned.type, *recipe.target.preset) ||
+                 (quantizer && quantizer->importance == ImportanceUse::required))) {
+    missing.push_back(quoted(item.name) + " (" + std::string(info(planned.type).name) + ")");
+  }
+  return unused ? nullptr : entry;
+}
+
+// QZ07 for tensors that need importance weights and have none.
+Problem missing_importance(const std::vector<std::string>& tensors, const Recipe& recipe) {
+  constexpr std::size_t kNamed = 6;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(tensors.size(), kNamed); ++i)
+    names += (i == 0 ? "" : ", ") + tensors[i];
+  if (tensors.size() > kNamed) names += " and " + std::to_string(tensors.size() - kNamed) + " more";
+  return {ErrorCode::QZ07,
+          recipe.importance ? recipe.importance->name : std::string(),
+          {},
+          std::string(recipe.target.preset->label) + " needs importance weights (--imatrix) for " +
+              names,
+          {},
+          {}};
 }
 
 // Whether a tensor's values can be had as float at all.
@@ -173,6 +178,11 @@ void check_convertible(const Model& model, const ModelTensor& tensor, const Plan
     problem(ErrorCode::QZ03, "is already quantized as " + std::string(info(type).name) +
                                  "; --allow-requantize quantizes it again, at a loss");
   }
+  if (planned.shape.row_values() % info(planned.type).block_values != 0) {  // forced by an option
+    problem(ErrorCode::QZ03, "cannot be " + std::string(info(planned.type).name) +
+                                 ": its rows of " + std::to_string(planned.shape.row_values()) +
+                                 " values are not whole blocks");
+  }
   const Quantizer* encoder = find_quantizer(planned.type);
   if (!encoder || !encoder->encode) {
     problem(ErrorCode::QZ03,
@@ -180,20 +190,21 @@ void check_convertible(const Model& model, const ModelTensor& tensor, const Plan
   }
 }
 
-// The file type of a copy: the input's own, or a guess from its most frequent tensor type.
-std::uint32_t copied_file_type(const Model& model) {
+// The file type of a copy: the input's own, or a guess from its most frequent tensor type. (Of
+// several the one that is so often first, in the reference's order.)
+std::uint32_t copied_file_type(const Model& model, const std::vector<RuleTensor>& tensors) {
   if (const auto* stored = model.metadata.get<std::uint32_t>("general.file_type")) return *stored;
   std::map<DType, std::size_t> counts;
-  for (const ModelTensor& tensor : model.tensors) ++counts[tensor.stored_type];
-  const auto most =
-      std::max_element(counts.begin(), counts.end(),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  for (const Preset& preset : presets()) {
-    if (most != counts.end() && preset.default_type == most->first && preset.file_type >= 0) {
-      return static_cast<std::uint32_t>(preset.file_type) | kGuessedFileType;
+  std::size_t most = 0;
+  DType most_frequent = DType::f32;
+  for (const RuleTensor& tensor : tensors) {
+    const std::size_t count = ++counts[tensor.stored_type];
+    if (count > most) {
+      most = count;
+      most_frequent = tensor.stored_type;
     }
   }
-  return kGuessedFileType;
+  return guessed_file_type(most_frequent) | kGuessedFileType;
 }
 
 std::string cut(const std::string& text) { return text.substr(0, kMaxOverrideText); }
@@ -215,7 +226,8 @@ void cut_at_nul(Metadata& metadata) {
   metadata = std::move(result);
 }
 
-Metadata make_metadata(const Model& model, const Recipe& recipe, std::uint64_t kept_layers,
+Metadata make_metadata(const Model& model, const Recipe& recipe,
+                       const std::vector<RuleTensor>& tensors, std::uint64_t kept_layers,
                        Warnings& warnings) {
   Metadata metadata = model.metadata;
   const Preset& preset = *recipe.target.preset;
@@ -235,7 +247,7 @@ Metadata make_metadata(const Model& model, const Recipe& recipe, std::uint64_t k
     metadata.set_at_end("general.quantization_version", kQuantizationVersion);
     metadata.set_at_end("general.file_type", preset.file_type >= 0
                                                  ? static_cast<std::uint32_t>(preset.file_type)
-                                                 : copied_file_type(model));
+                                                 : copied_file_type(model, tensors));
     for (const char* key : {"split.no", "split.count", "split.tensors.count"}) metadata.erase(key);
     if (recipe.reference_quirks) cut_at_nul(metadata);
   }
@@ -370,9 +382,10 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
   plan.nonfinite = recipe.nonfinite;
   plan.reference_quirks = recipe.reference_quirks;
   plan.importance = recipe.importance;
-  Metadata metadata = make_metadata(model, recipe, kept_layers, warnings);
+  Metadata metadata = make_metadata(model, recipe, rule_tensors, kept_layers, warnings);
   std::vector<PlannedTensor> tensors;
   tensors.reserve(items.size());
+  std::vector<std::string> missing;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const ModelTensor& tensor = model.tensors[items[i].model_tensor];
     PlannedTensor planned;
@@ -402,7 +415,7 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
                        std::string(info(*planned.wanted).name) + ": " + planned.substitution);
     }
     if (!planned.copied)
-      planned.importance = importance_for(items[i], planned, recipe, warnings, require_importance);
+      planned.importance = importance_for(items[i], planned, recipe, warnings, missing);
     if (tensor.shape.rank() > kMaxWrittenRank) {
       std::vector<std::int32_t> dims;
       for (const std::uint64_t d : tensor.shape.dims())
@@ -412,6 +425,11 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
     planned.bytes = stored_bytes(planned.type, planned.shape.values());
     plan.values += planned.shape.values();
     tensors.push_back(std::move(planned));
+  }
+  if (!missing.empty()) {
+    const Problem problem = missing_importance(missing, recipe);
+    if (require_importance) throw Error(problem);
+    warnings.add(problem);
   }
   check_names(model, tensors, warnings);
 

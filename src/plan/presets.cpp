@@ -6,6 +6,7 @@
 #include "quantize/plan.hpp"
 
 #include "core/near_names.hpp"
+#include "plan/rules.hpp"
 
 namespace quantize {
 namespace {
@@ -26,11 +27,30 @@ constexpr Preset kPresets[] = {
     {"q4_k_s", "Q4_K_S", 14, DType::q4_k, "a little smaller than Q4_K_M, a little worse"},
     {"q4_1", "Q4_1", 3, DType::q4_1, "older 4-bit type with a minimum per block"},
     {"q4_0", "Q4_0", 2, DType::q4_0, "older 4-bit type, simple and fast to decode"},
+    {"iq4_nl", "IQ4_NL", 25, DType::iq4_nl, "4 bits on a curve, in blocks of 32: fits most rows"},
+    {"iq4_xs", "IQ4_XS", 30, DType::iq4_xs, "smaller than Q4_K_S at about its quality"},
+    {"mxfp4_moe", "MXFP4_MOE", 38, DType::mxfp4,
+     "experts in 4-bit floats, all else in Q8_0; for mixtures of experts"},
+    {"nvfp4", "NVFP4", 39, DType::nvfp4, "4-bit floats for hardware that computes with them"},
     {"q3_k_l", "Q3_K_L", 13, DType::q3_k, "visible loss; attention and output better protected"},
     {"q3_k_m", "Q3_K_M", 12, DType::q3_k, "visible loss"},
     {"q3_k_s", "Q3_K_S", 11, DType::q3_k, "large loss"},
+    {"iq3_m", "IQ3_M", 27, DType::iq3_s, "better than Q3_K_M at less size"},
+    {"iq3_s", "IQ3_S", 26, DType::iq3_s, "better than Q3_K_S at its size"},
+    {"iq3_xs", "IQ3_XS", 22, DType::iq3_s, "smaller than IQ3_S; queries and keys in IQ3_XXS", true},
+    {"iq3_xxs", "IQ3_XXS", 23, DType::iq3_xxs, "about 3 bits; visible loss", true},
     {"q2_k", "Q2_K", 10, DType::q2_k, "very large loss; for what fits no other way"},
-    {"q2_k_s", "Q2_K_S", 21, DType::q2_k, "smaller than Q2_K; needs an importance matrix"},
+    {"q2_k_s", "Q2_K_S", 21, DType::q2_k, "smaller than Q2_K", true},
+    {"iq2_m", "IQ2_M", 29, DType::iq2_s, "better than Q2_K at less size", true},
+    {"iq2_s", "IQ2_S", 28, DType::iq2_xs, "about 2.5 bits; large loss", true},
+    {"iq2_xs", "IQ2_XS", 20, DType::iq2_xs, "about 2.3 bits; large loss", true},
+    {"iq2_xxs", "IQ2_XXS", 19, DType::iq2_xxs, "about 2 bits; very large loss", true},
+    {"iq1_m", "IQ1_M", 31, DType::iq1_m, "about 1.8 bits; a last resort", true},
+    {"iq1_s", "IQ1_S", 24, DType::iq1_s, "about 1.6 bits; the smallest for ordinary models", true},
+    {"tq2_0", "TQ2_0", 37, DType::tq2_0, "for models trained to three levels; fast to decode"},
+    {"tq1_0", "TQ1_0", 36, DType::tq1_0, "for models trained to three levels; smallest"},
+    {"q2_0", "Q2_0", 41, DType::q2_0, "for models trained to four levels"},
+    {"q1_0", "Q1_0", 40, DType::q1_0, "for models trained to two levels"},
     {"copy", "COPY", -1, DType::f32, "tensors as they are; GGUF to GGUF"},
 };
 
@@ -57,11 +77,25 @@ std::string uppered(std::string_view text) {
   return out;
 }
 
+// By name or alias.
 const Preset* preset_named(std::string_view name) {
-  for (const Preset& preset : kPresets) {
-    if (preset.name == name) return &preset;
+  for (const TargetAlias& alias : kAliases) {
+    if (alias.name == name) name = alias.preset;
   }
-  return nullptr;
+  const auto at = std::find_if(std::begin(kPresets), std::end(kPresets),
+                               [name](const Preset& preset) { return preset.name == name; });
+  return at == std::end(kPresets) ? nullptr : &*at;
+}
+
+// The preset whose file type stands for a file of one block type: the one of its name if its
+// default is that type (the preset IQ2_S is not made of the type), else the first such.
+const Preset* preset_of(DType type) {
+  const Preset* named = preset_named(lowered(info(type).name));
+  if (named && named->default_type == type) return named;
+  const auto at = std::find_if(std::begin(kPresets), std::end(kPresets), [type](const Preset& p) {
+    return p.default_type == type && p.file_type >= 0;
+  });
+  return at == std::end(kPresets) ? nullptr : &*at;
 }
 
 std::string near_misses(std::string_view name) {
@@ -77,6 +111,11 @@ std::string near_misses(std::string_view name) {
 std::span<const Preset> presets() noexcept { return kPresets; }
 std::span<const TargetAlias> target_aliases() noexcept { return kAliases; }
 
+std::uint32_t guessed_file_type(DType most_frequent) {
+  const Preset* named = preset_named(lowered(info(most_frequent).name));
+  return named ? static_cast<std::uint32_t>(named->file_type) : 0;
+}
+
 Target find_target(std::string_view text) {
   const std::string name = lowered(text);
   constexpr std::string_view kType = "type:";
@@ -86,19 +125,9 @@ Target find_target(std::string_view text) {
   if (!pure) {
     if (const Preset* preset = preset_named(wanted))
       return {preset, false, std::string(preset->label)};
-    for (const TargetAlias& alias : kAliases) {
-      if (alias.name == wanted) {
-        const Preset* preset = preset_named(alias.preset);
-        return {preset, false, std::string(preset->label)};
-      }
-    }
   }
-  // A block type: the first preset with that default stands for its file type.
   if (const auto type = type_from_name(wanted)) {
-    for (const Preset& preset : kPresets) {
-      if (preset.default_type == *type && preset.file_type >= 0)
-        return {&preset, true, uppered(info(*type).name)};
-    }
+    if (const Preset* preset = preset_of(*type)) return {preset, true, uppered(info(*type).name)};
   }
   fail(ErrorCode::USE04, {}, {}, "unknown target", std::string(text), near_misses(name));
 }

@@ -3,25 +3,29 @@
 #include <algorithm>
 #include <charconv>
 #include <regex>
+#include <span>
 
 #include "quantize/escape.hpp"
 
 namespace quantize {
 namespace {
 
-enum class Category {
-  output,
-  token_embedding,
-  qkv,
-  kv_b,
-  v,
-  k,
-  q,
-  attention_output,
-  up,
-  gate,
-  down,
-  other
+// What a tensor is for, by its name. Bits, so that a group of rules can name several.
+enum Category : std::uint32_t {
+  kOutput = 1,
+  kTokenEmbedding = 2,
+  kQkv = 4,
+  kKvB = 8,
+  kValue = 16,
+  kKey = 32,
+  kQuery = 64,
+  kAttentionOutput = 128,
+  kUp = 256,
+  kGate = 512,
+  kDown = 1024,
+  kOther = 2048,
+  kValueLike = kQkv | kKvB | kValue,
+  kAny = 4095
 };
 
 bool contains(std::string_view text, std::string_view part) noexcept {
@@ -35,23 +39,18 @@ Category category_of(std::string_view name) noexcept {
     Category category;
   };
   constexpr Row kParts[] = {
-      {"attn_qkv.weight", Category::qkv}, {"attn_kv_b.weight", Category::kv_b},
-      {"attn_v.weight", Category::v},     {"attn_k.weight", Category::k},
-      {"attn_q.weight", Category::q},     {"attn_output.weight", Category::attention_output},
-      {"ffn_up", Category::up},           {"ffn_gate", Category::gate},
-      {"ffn_down", Category::down},
+      {"attn_qkv.weight", kQkv}, {"attn_kv_b.weight", kKvB},
+      {"attn_v.weight", kValue}, {"attn_k.weight", kKey},
+      {"attn_q.weight", kQuery}, {"attn_output.weight", kAttentionOutput},
+      {"ffn_up", kUp},           {"ffn_gate", kGate},
+      {"ffn_down", kDown},
   };
-  if (name == "output.weight") return Category::output;
-  if (name == "token_embd.weight" || name == "per_layer_token_embd.weight")
-    return Category::token_embedding;
+  if (name == "output.weight") return kOutput;
+  if (name == "token_embd.weight" || name == "per_layer_token_embd.weight") return kTokenEmbedding;
   for (const Row& row : kParts) {
     if (contains(name, row.part)) return row.category;
   }
-  return Category::other;
-}
-
-bool is_value_like(Category c) noexcept {
-  return c == Category::v || c == Category::qkv || c == Category::kv_b;
+  return kOther;
 }
 
 // Names that the reference never quantizes.
@@ -109,11 +108,6 @@ std::size_t written_rank(const Shape& shape) noexcept {
   return std::max<std::size_t>(dims.size(), 1);
 }
 
-// Of n layers: the first and last eighth, and every third between.
-bool in_more_bits(std::uint64_t i, std::uint64_t n) noexcept {
-  return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
-}
-
 // Everything a rule may look at.
 struct Situation {
   std::string_view preset;
@@ -122,100 +116,207 @@ struct Situation {
   std::uint64_t queries_per_key = 0;
   std::uint64_t experts = 0;
   bool falcon = false;
+  bool roles_decide = false;  // not every stack of matrices is experts: their roles say it
   bool importance = false;
+  bool stacked = false;  // more than one matrix
+  bool fits = false;     // rows are whole blocks of the default type
 };
+using S = const Situation&;
+
+bool always(S) noexcept { return true; }
+bool is_tied(S s) noexcept { return s.category == kTokenEmbedding; }
+bool is_falcon(S s) noexcept { return s.falcon; }
+bool does_not_fit(S s) noexcept { return !s.fits; }
+bool is_plain(S s) noexcept { return !s.importance; }
+bool has_four_queries(S s) noexcept { return s.queries_per_key >= 4; }
+bool has_eight_experts(S s) noexcept { return s.experts == 8; }
+bool is_first_two(S s) noexcept { return s.i < 2; }
+bool is_first_four(S s) noexcept { return s.i < 4; }
+bool is_first_eighth(S s) noexcept { return s.i < s.n / 8; }
+bool is_first_sixteenth(S s) noexcept { return s.i < s.n / 16; }
+bool is_middle(S s) noexcept { return s.i >= s.n / 8 && s.i < 7 * s.n / 8; }
+// The first and last eighth, and every third between.
+bool is_outer_or_third(S s) noexcept {
+  return s.i < s.n / 8 || s.i >= 7 * s.n / 8 || (s.i - s.n / 8) % 3 == 2;
+}
 
 struct Rule {
-  bool (*applies)(const Situation&);
+  std::string_view presets;  // words; empty: all
+  bool (*applies)(S);
   DType type;
   std::string_view reason;
 };
 
-using S = const Situation&;
+// In every table the first match wins; no match keeps the preset's default type.
+#define QUANTIZE_VERY_LOW "iq1_s iq1_m iq2_xxs iq2_xs iq2_s iq2_m"
+constexpr std::string_view kVeryLow = QUANTIZE_VERY_LOW;
+// Presets whose rules never ask for the layer that a name gives.
+constexpr std::string_view kIgnoreNames = QUANTIZE_VERY_LOW " mxfp4_moe nvfp4";
 
-bool preset_is(S s, std::string_view name) noexcept { return s.preset == name; }
+constexpr Rule kOutputRules[] = {
+    {"q8_0", always, DType::q8_0, ""},
+    {"mxfp4_moe nvfp4", always, DType::q8_0, "the output layer decides every token"},
+    {"", is_falcon, DType::q8_0, "output layer of a falcon model"},
+    {"", does_not_fit, DType::q8_0, "output layer whose rows the default does not fit"},
+    {QUANTIZE_VERY_LOW " iq3_xxs", always, DType::q5_k, "the output layer decides every token"},
+    {"", is_tied, DType::q6_k, "tied embeddings are the output layer too"},
+    {"", always, DType::q6_k, "the output layer decides every token"},
+};
+constexpr Rule kExpertRules[] = {
+    {"",
+     [](S s) {
+       return s.stacked && (!s.roles_decide || (s.category & (kUp | kGate | kDown)) != 0);
+     },
+     DType::mxfp4, "experts"},
+    {"", always, DType::q8_0, "not experts"},
+};
+constexpr Rule kEmbeddingRules[] = {
+    {"iq1_s iq1_m iq2_xxs iq2_xs", always, DType::q2_k, "embeddings need no importance weights"},
+    {"iq2_s iq2_m iq3_xxs", always, DType::iq3_s, "embeddings need no importance weights"},
+    {"tq1_0 tq2_0 q2_0", always, DType::q4_k, "embeddings were not trained to few levels"},
+};
 
-// First match wins; no match keeps the preset's default type.
+constexpr Rule kVeryLowValueRules[] = {
+    {"", [](S s) { return s.queries_per_key >= 4 || s.experts >= 4; }, DType::q4_k,
+     "values are small beside the queries or experts that share them"},
+    {"iq2_s iq2_m", always, DType::iq3_s, "attention values carry more error than average"},
+    {"", always, DType::q2_k, "attention values carry more error than average"},
+};
+constexpr Rule kVeryLowKeyRules[] = {
+    {"", has_eight_experts, DType::q4_k, "keys are small beside eight experts"},
+};
+constexpr Rule kVeryLowDownRules[] = {
+    {"iq2_s iq2_m", is_first_eighth, DType::iq3_s, "down projections of the first eighth"},
+    {"", is_first_eighth, DType::q2_k, "down projections of the first eighth"},
+};
+constexpr Rule kVeryLowAttentionOutputRules[] = {
+    {"", has_eight_experts, DType::q5_k, "attention output is small beside eight experts"},
+    {"iq1_s iq1_m", always, DType::iq2_xxs, "attention output carries more error than average"},
+    {"iq2_s iq2_m", always, DType::iq3_s, "attention output carries more error than average"},
+};
+
 constexpr Rule kValueRules[] = {
-    {[](S s) { return preset_is(s, "q2_k") && s.queries_per_key >= 4; }, DType::q4_k,
-     "values shared by four or more query heads are worth two more bits"},
-    {[](S s) { return preset_is(s, "q2_k"); }, DType::q3_k,
-     "attention values carry more error than average"},
-    {[](S s) { return preset_is(s, "q2_k_s") && s.queries_per_key >= 4; }, DType::q4_k,
-     "values shared by four or more query heads are worth two more bits"},
-    {[](S s) { return preset_is(s, "q3_k_m") && s.i < 2; }, DType::q5_k,
-     "attention values of the first two layers"},
-    {[](S s) { return preset_is(s, "q3_k_m"); }, DType::q4_k,
-     "attention values carry more error than average"},
-    {[](S s) { return preset_is(s, "q3_k_l"); }, DType::q5_k,
-     "attention values carry more error than average"},
-    {[](S s) {
-       return (preset_is(s, "q4_k_m") || preset_is(s, "q5_k_m")) && in_more_bits(s.i, s.n);
-     },
-     DType::q6_k, "attention values of the outer eighths and every third layer between"},
-    {[](S s) { return preset_is(s, "q4_k_s") && s.i < 4; }, DType::q5_k,
-     "attention values of the first four layers"},
-};
-constexpr Rule kDownRules[] = {
-    {[](S s) { return preset_is(s, "q2_k"); }, DType::q3_k,
-     "down projections carry more error than average"},
-    {[](S s) { return preset_is(s, "q2_k_s") && s.i < s.n / 8; }, DType::q4_k,
-     "down projections of the first eighth"},
-    {[](S s) { return preset_is(s, "q3_k_m") && s.i < s.n / 16; }, DType::q5_k,
-     "down projections of the first sixteenth"},
-    {[](S s) { return preset_is(s, "q3_k_m") && (!s.falcon || in_more_bits(s.i, s.n)); },
-     DType::q4_k, "down projections carry more error than average"},
-    {[](S s) { return preset_is(s, "q3_k_l"); }, DType::q5_k,
-     "down projections carry more error than average"},
-    {[](S s) { return preset_is(s, "q4_k_m") && in_more_bits(s.i, s.n); }, DType::q6_k,
-     "down projections of the outer eighths and every third layer between"},
-    {[](S s) { return preset_is(s, "q5_k_m") && in_more_bits(s.i, s.n); }, DType::q6_k,
-     "down projections of the outer eighths and every third layer between"},
-    {[](S s) { return preset_is(s, "q4_k_s") && !s.falcon && s.i < s.n / 8; }, DType::q5_k,
-     "down projections of the first eighth"},
-    {[](S s) { return preset_is(s, "q4_0") && s.importance && s.i < s.n / 8; }, DType::q4_1,
-     "down projections of the first eighth, with importance weights"},
-    {[](S s) { return preset_is(s, "q5_0") && s.importance && s.i < s.n / 8; }, DType::q5_1,
-     "down projections of the first eighth, with importance weights"},
-};
-// Falcon shares one key and value among all heads and spends its bits elsewhere.
-constexpr Rule kFalconDownRules[] = {
-    {[](S s) { return preset_is(s, "q3_k_l"); }, DType::q4_k, "down projections of a falcon model"},
-    {[](S s) { return preset_is(s, "q4_k_m") && s.i < s.n / 16; }, DType::q6_k,
-     "down projections of the first sixteenth"},
-    {[](S s) { return preset_is(s, "q4_k_m") && in_more_bits(s.i, s.n); }, DType::q5_k,
-     "down projections of the outer eighths and every third layer between"},
-    {[](S s) { return preset_is(s, "q4_k_m"); }, DType::q4_k, "down projections of a falcon model"},
-};
-constexpr Rule kAttentionOutputRules[] = {
-    {[](S s) { return s.falcon && preset_is(s, "q3_k_l"); }, DType::q4_k,
-     "attention output of a falcon model"},
-    {[](S s) {
-       return !s.falcon && s.experts == 8 &&
-              (preset_is(s, "q2_k") || preset_is(s, "q3_k_s") || preset_is(s, "q3_k_m") ||
-               preset_is(s, "q4_k_s") || preset_is(s, "q4_k_m"));
-     },
-     DType::q5_k, "attention output is small beside eight experts"},
-    {[](S s) { return !s.falcon && s.experts != 8 && preset_is(s, "q2_k"); }, DType::q3_k,
-     "attention output carries more error than average"},
-    {[](S s) { return !s.falcon && s.experts != 8 && preset_is(s, "q3_k_m"); }, DType::q4_k,
-     "attention output carries more error than average"},
-    {[](S s) { return !s.falcon && s.experts != 8 && preset_is(s, "q3_k_l"); }, DType::q5_k,
-     "attention output carries more error than average"},
+    {"q2_k q2_k_s iq3_xxs iq3_xs iq3_s", has_four_queries, DType::q4_k,
+     "values shared by four or more query heads are worth more bits"},
+    {"iq4_nl iq4_xs", has_four_queries, DType::q5_k,
+     "values shared by four or more query heads are worth more bits"},
+    {"q2_k", always, DType::q3_k, "attention values carry more error than average"},
+    {"iq3_xxs", is_plain, DType::iq3_s,
+     "attention values carry more error than average without importance weights"},
+    {"iq3_m", always, DType::q4_k, "attention values carry more error than average"},
+    {"q3_k_m", is_first_two, DType::q5_k, "attention values of the first two layers"},
+    {"q3_k_m", always, DType::q4_k, "attention values carry more error than average"},
+    {"q3_k_l", always, DType::q5_k, "attention values carry more error than average"},
+    {"q4_k_m q5_k_m", is_outer_or_third, DType::q6_k,
+     "attention values of the outer eighths and every third layer between"},
+    {"q4_k_s", is_first_four, DType::q5_k, "attention values of the first four layers"},
 };
 constexpr Rule kKeyRules[] = {
-    {[](S s) { return s.experts == 8; }, DType::q8_0, "keys are small beside eight experts"},
+    {"", has_eight_experts, DType::q8_0, "keys are small beside eight experts"},
+    {"iq3_xs", always, DType::iq3_xxs, "keys bear fewer bits than average"},
+    {"iq3_xxs", always, DType::iq2_s, "keys bear fewer bits than average"},
 };
+constexpr Rule kQueryRules[] = {
+    {"iq3_xs", always, DType::iq3_xxs, "queries bear fewer bits than average"},
+    {"iq3_xxs", always, DType::iq2_s, "queries bear fewer bits than average"},
+};
+// Falcon shares one key and value among all heads and spends its bits elsewhere.
+constexpr Rule kDownRules[] = {
+    {"q2_k", always, DType::q3_k, "down projections carry more error than average"},
+    {"q2_k_s", is_first_eighth, DType::q4_k, "down projections of the first eighth"},
+    {"iq3_xxs", [](S s) { return is_plain(s) && is_first_eighth(s); }, DType::q4_k,
+     "down projections of the first eighth, without importance weights"},
+    {"iq3_xxs", is_plain, DType::q3_k, "down projections without importance weights"},
+    {"q3_k_m", is_first_sixteenth, DType::q5_k, "down projections of the first sixteenth"},
+    {"q3_k_m", [](S s) { return !s.falcon || is_outer_or_third(s); }, DType::q4_k,
+     "down projections carry more error than average"},
+    {"iq3_m",
+     [](S s) { return is_first_eighth(s) || (has_eight_experts(s) && is_outer_or_third(s)); },
+     DType::q4_k, "down projections of the layers that matter most"},
+    {"q3_k_l", is_falcon, DType::q4_k, "down projections of a falcon model"},
+    {"q3_k_l", always, DType::q5_k, "down projections carry more error than average"},
+    {"q4_k_m", [](S s) { return s.falcon && is_first_sixteenth(s); }, DType::q6_k,
+     "down projections of the first sixteenth"},
+    {"q4_k_m", [](S s) { return s.falcon && is_outer_or_third(s); }, DType::q5_k,
+     "down projections of the outer eighths and every third layer between"},
+    {"q4_k_m q5_k_m",
+     [](S s) { return !(s.falcon && s.preset == "q4_k_m") && is_outer_or_third(s); }, DType::q6_k,
+     "down projections of the outer eighths and every third layer between"},
+    {"q4_k_s", [](S s) { return !s.falcon && is_first_eighth(s); }, DType::q5_k,
+     "down projections of the first eighth"},
+    {"iq4_nl iq4_xs", [](S s) { return is_plain(s) && is_first_eighth(s); }, DType::q5_k,
+     "down projections of the first eighth, without importance weights"},
+    {"q4_0", [](S s) { return s.importance && is_first_eighth(s); }, DType::q4_1,
+     "down projections of the first eighth, with importance weights"},
+    {"q5_0", [](S s) { return s.importance && is_first_eighth(s); }, DType::q5_1,
+     "down projections of the first eighth, with importance weights"},
+};
+constexpr Rule kAttentionOutputRules[] = {
+    {"q3_k_l", is_falcon, DType::q4_k, "attention output of a falcon model"},
+    {"q2_k q3_k_s q3_k_m q4_k_s q4_k_m iq3_xxs iq3_xs iq3_s iq3_m iq4_nl iq4_xs",
+     [](S s) { return !s.falcon && has_eight_experts(s); }, DType::q5_k,
+     "attention output is small beside eight experts"},
+    {"q2_k", [](S s) { return !s.falcon && !has_eight_experts(s); }, DType::q3_k,
+     "attention output carries more error than average"},
+    {"iq3_xxs", [](S s) { return !s.falcon && !has_eight_experts(s); }, DType::iq3_s,
+     "attention output carries more error than average"},
+    {"q3_k_m iq3_m", [](S s) { return !s.falcon && !has_eight_experts(s); }, DType::q4_k,
+     "attention output carries more error than average"},
+    {"q3_k_l", [](S s) { return !s.falcon && !has_eight_experts(s); }, DType::q5_k,
+     "attention output carries more error than average"},
+};
+constexpr Rule kGateAndUpRules[] = {
+    {"iq3_xs", is_middle, DType::iq3_xxs, "the middle layers bear fewer bits"},
+};
+
+// The table that a tensor's category and the preset lead to; the first match again.
+struct RuleGroup {
+  std::uint32_t categories;
+  std::string_view presets;
+  std::span<const Rule> rules;
+};
+constexpr RuleGroup kGroups[] = {
+    {kOutput, "", kOutputRules},
+    {kAny, "mxfp4_moe", kExpertRules},
+    {kAny, "nvfp4", {}},
+    {kTokenEmbedding, "", kEmbeddingRules},
+    {kValueLike, kVeryLow, kVeryLowValueRules},
+    {kKey, kVeryLow, kVeryLowKeyRules},
+    {kDown, kVeryLow, kVeryLowDownRules},
+    {kAttentionOutput, kVeryLow, kVeryLowAttentionOutputRules},
+    {kAny, kVeryLow, {}},
+    {kValueLike, "", kValueRules},
+    {kKey, "", kKeyRules},
+    {kQuery, "", kQueryRules},
+    {kDown, "", kDownRules},
+    {kAttentionOutput, "", kAttentionOutputRules},
+    {kGate | kUp, "", kGateAndUpRules},
+};
+
+// Whether `name` is one of the words; all names are if there are no words.
+bool is_listed(std::string_view words, std::string_view name) noexcept {
+  if (words.empty()) return true;
+  for (std::size_t at = words.find(name); at != words.npos; at = words.find(name, at + 1)) {
+    const std::size_t end = at + name.size();
+    if ((at == 0 || words[at - 1] == ' ') && (end == words.size() || words[end] == ' '))
+      return true;
+  }
+  return false;
+}
 
 struct Choice {
   DType type;
   std::string_view reason;
 };
 
-template <std::size_t N>
-void apply(const Rule (&rules)[N], S situation, Choice& choice) {
-  for (const Rule& rule : rules) {
-    if (rule.applies(situation)) {
+// `as`: the category that the tensor is treated as (tied embeddings are an output layer).
+void apply_rules(Category as, S situation, Choice& choice) {
+  const auto group = std::find_if(std::begin(kGroups), std::end(kGroups), [&](const RuleGroup& g) {
+    return (g.categories & as) != 0 && is_listed(g.presets, situation.preset);
+  });
+  if (group == std::end(kGroups)) return;
+  for (const Rule& rule : group->rules) {
+    if (is_listed(rule.presets, situation.preset) && rule.applies(situation)) {
       choice = {rule.type, rule.reason};
       return;
     }
@@ -245,6 +346,7 @@ std::optional<DType> substitute_for(DType type) noexcept {
     case DType::q5_k:
       return DType::q5_1;
     case DType::q6_k:
+    case DType::nvfp4:  // the reference has none, and no preset that needs one
       return DType::q8_0;
     default:
       return std::nullopt;
@@ -302,6 +404,26 @@ std::vector<Pattern> compile_patterns(const Recipe& recipe) {
   return patterns;
 }
 
+// Models of about 70 billion weights, as the reference knows them.
+bool is_seventy_billion(const ModelFacts& facts) noexcept {
+  const std::string_view name = facts.architecture;
+  if (name == "jais2") return facts.main_layers == 68;
+  if (facts.main_layers != 80) return false;
+  if (name == "llama" || name == "llama-embed")
+    return facts.heads != facts.kv_heads && facts.experts != 8;
+  return name == "deci" || name == "qwen2" || name == "olmo";
+}
+
+// The layer that a tensor's name gives. CF05 if it gives none of this model.
+std::uint64_t layer_in(const std::string& name, const ModelFacts& facts) {
+  const std::int64_t layer = layer_of(name);
+  if (layer < 0 || static_cast<std::uint64_t>(layer) >= facts.layers) {
+    fail(ErrorCode::CF05, {}, {}, "tensor " + quoted(name) + " names no layer of this model", {},
+         "0 to " + std::to_string(facts.layers) + " exclusive");
+  }
+  return static_cast<std::uint64_t>(layer);
+}
+
 Pattern* match(std::vector<Pattern>& patterns, const std::string& name) {
   for (Pattern& pattern : patterns) {
     if (std::regex_search(name, pattern.regex)) {
@@ -325,8 +447,7 @@ std::int64_t layer_of(std::string_view name) noexcept {
 }
 
 bool requires_importance(std::string_view name, DType type, const Preset& preset) noexcept {
-  const Category category = category_of(name);
-  if (category == Category::output || category == Category::token_embedding) return false;
+  if ((category_of(name) & (kOutput | kTokenEmbedding)) != 0) return false;
   switch (type) {
     case DType::iq3_xxs:
     case DType::iq2_xxs:
@@ -385,6 +506,9 @@ ModelFacts model_facts(const Model& model) {
     std::sort(seen.begin(), seen.end());
     facts.layers = static_cast<std::uint64_t>(std::unique(seen.begin(), seen.end()) - seen.begin());
   }
+  // Two architectures run more layers than their files count.
+  if (facts.architecture == "nanbeige") facts.layers *= number("num_loops").value_or(1);
+  if (facts.architecture == "graniteswitch") ++facts.layers;
   const std::uint64_t appended = number("nextn_predict_layers").value_or(0);
   facts.main_layers = facts.layers - std::min(appended, facts.layers);
   facts.heads = number("attention.head_count").value_or(0);
@@ -403,22 +527,18 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
                                  [](const RuleTensor& t) { return t.name == "output.weight"; });
   const auto value_like = static_cast<std::uint64_t>(
       std::count_if(tensors.begin(), tensors.end(),
-                    [](const RuleTensor& t) { return is_value_like(category_of(t.name)); }));
-  const bool many_layers_70b =
-      facts.main_layers == 80 &&
-      (((facts.architecture == "llama" || facts.architecture == "llama-embed") &&
-        facts.heads != facts.kv_heads && facts.experts != 8) ||
-       facts.architecture == "deci" || facts.architecture == "qwen2" ||
-       facts.architecture == "olmo");
+                    [](const RuleTensor& t) { return (category_of(t.name) & kValueLike) != 0; }));
+  const bool seventy_billion = is_seventy_billion(facts);
   std::vector<Pattern> patterns = compile_patterns(recipe);
-  std::uint64_t next_value = 0;
-  std::uint64_t next_down = 0;
+  const bool layers_by_name = facts.experts > 1 && !is_listed(kIgnoreNames, preset.name);
+  std::uint64_t next_value = 0, next_down = 0, next_gate = 0, next_up = 0;
 
   Situation situation;
   situation.preset = preset.name;
   situation.queries_per_key = facts.kv_heads == 0 ? 0 : facts.heads / facts.kv_heads;
   situation.experts = facts.experts;
   situation.falcon = facts.architecture == "falcon";
+  situation.roles_decide = facts.architecture == "bailingmoe3";
   situation.importance = recipe.importance && !recipe.importance->entries.empty();
 
   std::vector<Decision> decisions;
@@ -445,11 +565,11 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
     decision.type = default_type;
     decision.rule = "default of " + std::string(preset.label);
     Pattern* pattern = match(patterns, tensor.name);
-    if (recipe.token_embedding_type && category == Category::token_embedding &&
+    if (recipe.token_embedding_type && category == kTokenEmbedding &&
         !(tensor.name == "per_layer_token_embd.weight" && pattern)) {
       decision.type = *recipe.token_embedding_type;
       decision.rule = "--token-embedding-type";
-    } else if (recipe.output_tensor_type && category == Category::output) {
+    } else if (recipe.output_tensor_type && category == kOutput) {
       decision.type = *recipe.output_tensor_type;
       decision.rule = "--output-tensor-type";
     } else if (is_quantized(default_type)) {
@@ -460,46 +580,33 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
         decision.rule = "--pure: the same type for all";
       } else {
         Choice choice{default_type, {}};
-        if (category == Category::output || (category == Category::token_embedding && tied)) {
-          if (recipe.output_tensor_type) {
-            choice = {*recipe.output_tensor_type, "--output-tensor-type, for tied embeddings"};
-          } else if (situation.falcon ||
-                     tensor.shape.row_values() % info(default_type).block_values != 0) {
-            choice = {DType::q8_0, "output layer whose rows the default does not fit"};
-          } else if (default_type != DType::q8_0) {
-            choice = {DType::q6_k, tied ? "tied embeddings are the output layer too"
-                                        : "the output layer decides every token"};
-          }
-        } else if (is_value_like(category)) {
+        const bool is_output = category == kOutput || (category == kTokenEmbedding && tied);
+        situation.category = category;
+        situation.stacked = tensor.shape.matrices() > 1;
+        situation.fits = tensor.shape.row_values() % info(default_type).block_values == 0;
+        situation.i = 0;
+        situation.n = facts.layers;
+        if ((category & kValueLike) != 0) {
           situation.i = next_value++;
           situation.n = value_like;
-          apply(kValueRules, situation, choice);
-          if (many_layers_70b && (choice.type == DType::q3_k || choice.type == DType::q4_k)) {
+        } else if (category == kDown || category == kGate || category == kUp) {
+          std::uint64_t& next = category == kDown   ? next_down
+                                : category == kGate ? next_gate
+                                                    : next_up;
+          situation.i = next++;
+          if (layers_by_name) situation.i = layer_in(tensor.name, facts);
+        }
+        if (is_output && recipe.output_tensor_type) {
+          choice = {*recipe.output_tensor_type, "--output-tensor-type, for tied embeddings"};
+        } else {
+          apply_rules(is_output ? kOutput : category, situation, choice);
+        }
+        if ((category & kValueLike) != 0 && !is_listed(kIgnoreNames, preset.name)) {
+          if (seventy_billion && (choice.type == DType::q3_k || choice.type == DType::q4_k)) {
             choice = {DType::q5_k,
                       "values of a 70B model are shared by eight heads: cheap and sensitive"};
           }
           if (facts.experts == 8) choice = {DType::q8_0, "values are small beside eight experts"};
-        } else if (category == Category::k) {
-          apply(kKeyRules, situation, choice);
-        } else if (category == Category::down) {
-          situation.i = next_down++;
-          situation.n = facts.layers;
-          if (facts.experts > 1) {
-            const std::int64_t layer = layer_of(tensor.name);
-            if (layer < 0 || static_cast<std::uint64_t>(layer) >= facts.layers) {
-              fail(ErrorCode::CF05, {}, {},
-                   "tensor " + quoted(tensor.name) + " names no layer of this model", {},
-                   "0 to " + std::to_string(facts.layers) + " exclusive");
-            }
-            situation.i = static_cast<std::uint64_t>(layer);
-          }
-          if (situation.falcon && (preset.name == "q3_k_l" || preset.name == "q4_k_m")) {
-            apply(kFalconDownRules, situation, choice);
-          } else {
-            apply(kDownRules, situation, choice);
-          }
-        } else if (category == Category::attention_output) {
-          apply(kAttentionOutputRules, situation, choice);
         }
         decision.type = choice.type;
         if (!choice.reason.empty()) decision.rule = choice.reason;

@@ -48,4 +48,8 @@ std::int64_t layer_of(std::string_view name) noexcept;
 // True if the reference refuses to convert this tensor to `type` without importance weights.
 bool requires_importance(std::string_view name, DType type, const Preset& preset) noexcept;
 
+// What the reference takes for the file type of a file that names none, given its most frequent
+// tensor type.
+std::uint32_t guessed_file_type(DType most_frequent);
+
 }  // namespace quantize

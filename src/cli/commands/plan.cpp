@@ -12,7 +12,8 @@
 namespace quantize::cli {
 namespace {
 
-// What was asked for, or every preset that the model can be made into.
+// What was asked for, or every preset that the model can be made into; a warning tells why the
+// others are missing.
 std::vector<Plan> make_plans(const Request& request, const Model& model,
                              const std::shared_ptr<const ImportanceData>& importance,
                              Warnings& warnings) {
@@ -24,7 +25,11 @@ std::vector<Plan> make_plans(const Request& request, const Model& model,
   for (const Preset& preset : presets()) {
     const Target target = find_target(preset.name);
     Warnings unused;  // of thirty plans, the warnings would be the same thirty times
-    plans.push_back(make_plan(model, recipe_for(request, target, importance), unused, false));
+    try {
+      plans.push_back(make_plan(model, recipe_for(request, target, importance), unused, false));
+    } catch (const Error& error) {
+      warnings.add(error.problem());
+    }
   }
   return plans;
 }

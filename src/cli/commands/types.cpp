@@ -9,37 +9,43 @@
 namespace quantize::cli {
 namespace {
 
-const char* importance_text(ImportanceUse use) {
-  switch (use) {
-    case ImportanceUse::unused:
-      return "not used";
-    case ImportanceUse::optional:
-      return "helps";
-    case ImportanceUse::required:
-      return "needed";
-  }
-  return "";
+double bits_per_weight(const TypeInfo& type) { return 8.0 * type.block_bytes / type.block_values; }
+
+const char* importance_text(DType type, bool needed) {
+  const Quantizer* quantizer = find_quantizer(type);
+  if (needed || (quantizer && quantizer->importance == ImportanceUse::required)) return "needed";
+  return quantizer && quantizer->importance == ImportanceUse::optional ? "helps" : "not used";
 }
 
 }  // namespace
 
 int types(const Request& request) {
-  std::string text = "Presets (--to)\n";
+  std::string text = fmt::format("Presets (--to)\n  {:<10} {:<8} {:>15}  {:<10}\n", "", "mostly",
+                                 "bits per weight", "importance data");
   for (const Preset& preset : presets()) {
-    text += fmt::format("  {:<10} {}\n", preset.name, preset.about);
+    if (preset.file_type < 0) {
+      text += fmt::format("  {:<45}          {}\n", preset.name, preset.about);
+      continue;
+    }
+    const TypeInfo& type = info(preset.default_type);
+    text += fmt::format(
+        "  {:<10} {:<8} {:>15.4f}  {:<15}  {}\n", preset.name, type.name, bits_per_weight(type),
+        importance_text(preset.default_type, preset.needs_importance), preset.about);
   }
   text += "\nFriendly names (--to)\n";
   for (const TargetAlias& alias : target_aliases()) {
-    text += fmt::format("  {:<10} = {:<8} {}\n", alias.name, alias.preset, alias.about);
+    text += fmt::format("  {:<10} = {}{}{}\n", alias.name, alias.preset,
+                        alias.about.empty() ? "" : ": ", alias.about);
   }
-  text += fmt::format("\nTypes (--to, --tensor-type)\n  {:<10} {:>15} {:>6} {:>6}  {}\n", "",
-                      "bits per weight", "block", "bytes", "importance data");
+  text += fmt::format(
+      "\nTypes (--tensor-type; --to type:NAME makes every tensor of that type)\n"
+      "  {:<10} {:>15} {:>6} {:>6}  {}\n",
+      "", "bits per weight", "block", "bytes", "importance data");
   for (const Quantizer& quantizer : quantizers()) {
     const TypeInfo& type = info(quantizer.type);
     if (quantizer.encode == nullptr || type.gguf_id < 0) continue;
-    const double bits = 8.0 * type.block_bytes / type.block_values;
-    text += fmt::format("  {:<10} {:>15.4f} {:>6} {:>6}  {}\n", type.name, bits, type.block_values,
-                        type.block_bytes, importance_text(quantizer.importance));
+    text += fmt::format("  {:<10} {:>15.4f} {:>6} {:>6}  {}\n", type.name, bits_per_weight(type),
+                        type.block_values, type.block_bytes, importance_text(type.type, false));
   }
   if (!request.quiet) print(text);
   return 0;

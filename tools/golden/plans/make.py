@@ -3,6 +3,10 @@ tensor of well-known models, for every preset. The models are sparse files of th
 and hyper-parameters; a dry run of the library reads no weights.
 
     python3 tools/golden/plans/make.py LIBRARY_FOLDER [OUTPUT_FOLDER]
+
+A file's first line holds the model's hyper-parameters, the second the presets; then each tensor, in the
+library's order, with its shape and its type under each preset. "PRESET+" is the preset with an importance
+matrix, listed where that makes a difference. A type "!" says that the library refuses the model.
 """
 
 import ctypes
@@ -12,55 +16,94 @@ import struct
 import sys
 import tempfile
 
-# name: layers, width, feed-forward, heads, key-value heads, head size, vocabulary, tied
-MODELS = {
-    "llama-3.2-1b": (16, 2048, 8192, 32, 8, 64, 128256, True),
-    "llama-3.1-8b": (32, 4096, 14336, 32, 8, 128, 128256, False),
-    "llama-3.1-70b": (80, 8192, 28672, 64, 8, 128, 128256, False),
-    "smollm2-135m": (30, 576, 1536, 9, 3, 64, 49152, True),
-    "mistral-7b": (32, 4096, 14336, 32, 8, 128, 32768, False),
-    "tinyllama-1.1b": (22, 2048, 5632, 32, 4, 64, 32000, False),
-}
 PRESETS = {
     "f32": 0, "f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9,
     "q2_k": 10, "q2_k_s": 21, "q3_k_s": 11, "q3_k_m": 12, "q3_k_l": 13, "q4_k_s": 14, "q4_k_m": 15,
-    "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18,
+    "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18, "iq1_s": 24, "iq1_m": 31, "iq2_xxs": 19, "iq2_xs": 20,
+    "iq2_s": 28, "iq2_m": 29, "iq3_xxs": 23, "iq3_xs": 22, "iq3_s": 26, "iq3_m": 27, "iq4_nl": 25,
+    "iq4_xs": 30, "tq1_0": 36, "tq2_0": 37, "mxfp4_moe": 38, "q1_0": 40, "q2_0": 41,
 }
-UNSET_TYPE = 43
 F32, F16 = 0, 1
 
 
-def tensors(layers, width, feed_forward, heads, shared, head, vocabulary, tied):
+def per_layer(layers, shapes):
+    for i in range(layers):
+        for name, shape in shapes.items():
+            yield f"blk.{i}.{name}.weight", shape
+
+
+def around(width, vocabulary, tied, layers):
     yield "token_embd.weight", (vocabulary, width)
     if not tied:
         yield "output.weight", (vocabulary, width)
     yield "output_norm.weight", (width,)
-    for i in range(layers):
-        for name, shape in (
-            ("attn_norm", (width,)), ("attn_q", (heads * head, width)),
-            ("attn_k", (shared * head, width)), ("attn_v", (shared * head, width)),
-            ("attn_output", (width, heads * head)), ("ffn_norm", (width,)),
-            ("ffn_gate", (feed_forward, width)), ("ffn_up", (feed_forward, width)),
-            ("ffn_down", (width, feed_forward)),
-        ):
-            yield f"blk.{i}.{name}.weight", shape
+    yield from layers
 
 
-def write_sparse(path, model):
-    layers, width, feed_forward, heads, shared, head, vocabulary, _ = model
+def model(architecture, layers, width, feed_forward, heads, shared, head, tensors, **more):
+    keys = {"block_count": layers, "context_length": 2048, "embedding_length": width,
+            "feed_forward_length": feed_forward, "attention.head_count": heads,
+            "attention.head_count_kv": shared, "rope.dimension_count": head, **more}
+    return architecture, keys, list(tensors)
+
+
+def llama(layers, width, feed_forward, heads, shared, head, vocabulary, tied, experts=0, listed=None):
+    shapes = {
+        "attn_norm": (width,), "attn_q": (heads * head, width), "attn_k": (shared * head, width),
+        "attn_v": (shared * head, width), "attn_output": (width, heads * head), "ffn_norm": (width,),
+        "ffn_gate": (feed_forward, width), "ffn_up": (feed_forward, width), "ffn_down": (width, feed_forward),
+    }
+    more = {}
+    if experts:
+        shapes = {**{n: s for n, s in shapes.items() if n not in ("ffn_gate", "ffn_up", "ffn_down")},
+                  "ffn_gate_inp": (experts, width), "ffn_gate_exps": (experts, feed_forward, width),
+                  "ffn_up_exps": (experts, feed_forward, width), "ffn_down_exps": (experts, width, feed_forward)}
+        more = {"expert_count": experts, "expert_used_count": 2}
+    shapes = {n: s for n, s in shapes.items() if not listed or n in listed}
+    return model("llama", layers, width, feed_forward, heads, shared, head,
+                 around(width, vocabulary, tied, per_layer(layers, shapes)), vocab_size=vocabulary, **more)
+
+
+def fused(architecture, layers, width, feed_forward, heads, shared, head, vocabulary, tied):
+    shapes = {
+        "attn_norm": (width,), "attn_qkv": ((heads + 2 * shared) * head, width),
+        "attn_output": (width, heads * head), "ffn_up": (feed_forward, width), "ffn_down": (width, feed_forward),
+    }
+    return model(architecture, layers, width, feed_forward, heads, shared, head,
+                 around(width, vocabulary, tied, per_layer(layers, shapes)), vocab_size=vocabulary)
+
+
+VALUES_AND_DOWN = ("attn_v", "ffn_down")
+MODELS = {
+    "llama-3.2-1b": llama(16, 2048, 8192, 32, 8, 64, 128256, True),
+    "llama-3.1-8b": llama(32, 4096, 14336, 32, 8, 128, 128256, False),
+    "llama-3.1-70b": llama(80, 8192, 28672, 64, 8, 128, 128256, False),
+    "smollm2-135m": llama(30, 576, 1536, 9, 3, 64, 49152, True),
+    "mistral-7b": llama(32, 4096, 14336, 32, 8, 128, 32768, False),
+    "tinyllama-1.1b": llama(22, 2048, 5632, 32, 4, 64, 32000, False),
+    # Eight experts; four, one query a key; sixteen, rows that are not whole blocks of 256.
+    "mixtral-8x7b": llama(32, 4096, 14336, 32, 8, 128, 32000, False, 8),
+    "four-experts": llama(9, 1024, 2048, 8, 8, 128, 32000, True, 4),
+    "sixteen-experts": llama(17, 1024, 1440, 8, 4, 128, 32000, False, 16),
+    # No grouped queries, so that rules about them show; an 80-layer model without.
+    "llama-2-7b": llama(32, 4096, 11008, 32, 32, 128, 32000, False),
+    "llama-1-65b": llama(80, 8192, 22016, 64, 64, 128, 32000, False, listed=VALUES_AND_DOWN),
+    "falcon-7b": fused("falcon", 32, 4544, 18176, 71, 1, 64, 65024, False),
+    "falcon-40b": fused("falcon", 60, 8192, 32768, 128, 8, 64, 65024, False),
+    "phi-3-mini": fused("phi3", 32, 3072, 8192, 32, 32, 96, 32064, False),
+    "qwen2-72b": ("qwen2",) + llama(80, 8192, 29568, 64, 8, 128, 152064, False, listed=VALUES_AND_DOWN)[1:],
+}
+
+
+def write_sparse(path, architecture, numbers, listed):
     text = lambda s: struct.pack("<Q", len(s)) + s.encode()
     u32 = lambda key, value: text(key) + struct.pack("<II", 4, value)
     f32 = lambda key, value: text(key) + struct.pack("<If", 6, value)
-    keys = [
-        text("general.architecture") + struct.pack("<I", 8) + text("llama"),
-        u32("llama.block_count", layers), u32("llama.context_length", 2048),
-        u32("llama.embedding_length", width), u32("llama.feed_forward_length", feed_forward),
-        u32("llama.attention.head_count", heads), u32("llama.attention.head_count_kv", shared),
-        u32("llama.rope.dimension_count", head), u32("llama.vocab_size", vocabulary),
-        f32("llama.attention.layer_norm_rms_epsilon", 1e-5), u32("general.file_type", 1),
-    ]
+    keys = [text("general.architecture") + struct.pack("<I", 8) + text(architecture)]
+    keys += [u32(f"{architecture}.{key}", value) for key, value in numbers.items()]
+    keys += [f32(f"{architecture}.attention.layer_norm_{kind}epsilon", 1e-5) for kind in ("rms_", "")]
+    keys += [u32("general.file_type", 1)]
     infos, offset = b"", 0
-    listed = list(tensors(*model))
     for name, shape in listed:
         kind = F16 if len(shape) > 1 else F32
         values = 1
@@ -85,6 +128,10 @@ class Parameters(ctypes.Structure):
     _fields_ += [("max_buffer", ctypes.c_size_t)]
 
 
+class Importance(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("data", ctypes.POINTER(ctypes.c_float)), ("size", ctypes.c_size_t)]
+
+
 def main():
     folder = sys.argv[1]
     output = sys.argv[2] if len(sys.argv) > 2 else "tests/golden/plans"
@@ -97,30 +144,48 @@ def main():
         lambda level, line, data: log.append(line.decode(errors="replace")))
     llama.llama_log_set(callback, None)
     llama.llama_backend_init()
+    weight = ctypes.c_float(1)
+    importance = (Importance * 2)(Importance(b"any.weight", ctypes.pointer(weight), 1), Importance())
     line = re.compile(r"\[ *\d+/ *\d+\] +(\S+) +- \[[^]]*\], type = +(\S+), size = +[\d.]+ MiB(?: -> +[\d.]+ MiB \((\S+)\))?")
+
+    def types_of(path, names, file_type, weighted):
+        """The types in the library's order, or None where it refuses for want of a fitting type."""
+        parameters = llama.llama_model_quantize_default_params()
+        parameters.file_type = file_type
+        parameters.dry_run = True
+        if weighted:
+            parameters.imatrix = ctypes.cast(importance, ctypes.c_void_p)
+        del log[:]
+        status = llama.llama_model_quantize(path.encode(), (path + ".out").encode(), ctypes.byref(parameters))
+        text = "".join(log)
+        if status != 0 and "no tensor type fallback is defined" in text:
+            return None
+        text = re.sub(r"llama_tensor_get_type[^\n]*\n|warning:[^\n]*\n|\(WARNING[^\n]*\n", "", text)
+        chosen = {m[1]: (m[3] or m[2]) for m in line.finditer(text)}
+        if status != 0 or set(chosen) != names:
+            sys.exit(f"{path} {file_type}: status {status}, {len(chosen)} tensors\n" + text[-2000:])
+        return chosen
+
     os.makedirs(output, exist_ok=True)
-    for name, model in MODELS.items():
+    for name, (architecture, keys, listed) in MODELS.items():
+        shapes = dict(listed)
         columns = {}
         with tempfile.TemporaryDirectory() as temporary:
-            path = os.path.join(temporary, "model.gguf")
-            write_sparse(path, model)
+            path = os.path.join(temporary, name)
+            write_sparse(path, architecture, keys, listed)
             for preset, file_type in PRESETS.items():
-                parameters = llama.llama_model_quantize_default_params()
-                parameters.file_type = file_type
-                parameters.dry_run = True
-                del log[:]
-                status = llama.llama_model_quantize(
-                    path.encode(), os.path.join(temporary, "out.gguf").encode(), ctypes.byref(parameters))
-                joined = re.sub(r"llama_tensor_get_type[^\n]*\n|warning:[^\n]*\n|\(WARNING[^\n]*\n", "", "".join(log))
-                chosen = {m[1]: (m[3] or m[2]) for m in line.finditer(joined)}
-                if status != 0 or set(chosen) != {n for n, _ in tensors(*model)}:
-                    sys.exit(f"{name} {preset}: status {status}, {len(chosen)} tensors\n" + joined[-2000:])
-                columns[preset] = chosen
+                columns[preset] = types_of(path, set(shapes), file_type, False)
+                weighted = types_of(path, set(shapes), file_type, True)
+                if weighted != columns[preset]:
+                    columns[preset + "+"] = weighted
         with open(os.path.join(output, name + ".txt"), "w") as file:
-            file.write("tensor " + " ".join(PRESETS) + "\n")
-            for tensor in chosen:
-                file.write(tensor + " " + " ".join(columns[p][tensor] for p in PRESETS) + "\n")
-        print(name, len(chosen))
+            file.write(f"architecture={architecture} " + " ".join(f"{k}={v}" for k, v in keys.items()) + "\n")
+            file.write("tensor shape " + " ".join(columns) + "\n")
+            for tensor in columns["f32"]:
+                shape = "x".join(str(n) for n in shapes[tensor])
+                types = (chosen[tensor] if chosen else "!" for chosen in columns.values())
+                file.write(f"{tensor} {shape} " + " ".join(types) + "\n")
+        print(name, len(shapes), [c for c in columns if c.endswith("+") or not columns[c]])
 
 
 main()
