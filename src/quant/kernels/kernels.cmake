@@ -14,7 +14,8 @@ function(kernel_target name)
   target_include_directories(kernels_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(kernels_${name} PRIVATE
     QUANTIZE_ISA=${name} QUANTIZE_ISA_HEADER="quant/kernels/isa/${name}.hpp")
-  target_compile_options(kernels_${name} PRIVATE ${arg_FLAGS} -fno-math-errno -fno-trapping-math)
+  # Kernels throw nothing; what would handle it needs a weak symbol.
+  target_compile_options(kernels_${name} PRIVATE ${arg_FLAGS} -fno-exceptions -fno-math-errno -fno-trapping-math)
   # -O3 in every configuration but sanitizers': unoptimized vector code is unusably slow.
   if(NOT QUANTIZE_SANITIZE)
     target_compile_options(kernels_${name} PRIVATE -O3)

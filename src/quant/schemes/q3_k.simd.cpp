@@ -1,6 +1,7 @@
 // Q3_K over the closed set; the definition is q3_k.cpp.
 #include "quant/schemes/q3_k.hpp"
 
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/symmetric_super_blocks.hpp"
 
@@ -165,9 +166,33 @@ void encode(const EncodeInput& in, std::byte* out) noexcept {
       });
 }
 
+// Values 32 * kQuarter ... of one half of a block.
+template <int kQuarter>
+void decode_quarter(const BlockQ3_K& block, int half, F scale, float* x) {
+  for (int i = 0; i < 32; i += kNativeLanes) {
+    const int at = 128 * half + 32 * kQuarter + i;
+    const I pairs = shift_right<2 * kQuarter>(I::load(block.codes + 32 * half + i)) & I::set(3);
+    const I third = where_bits(I::load(block.third_bits + i), 1 << (at / 32), 4);
+    const F sub_scale = scale * F::set(static_cast<float>(block.scale_code(at / 16) - 32));
+    store(x + at, sub_scale * to_float((pairs | third) - I::set(4)));
+  }
+}
+
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockQ3_K, kSuperBlock>(in, values, out, [](const BlockQ3_K& block, float* x) {
+    const F scale = half_in_every_lane(block.scale);
+    for (int half = 0; half < 2; ++half) {
+      decode_quarter<0>(block, half, scale, x);
+      decode_quarter<1>(block, half, scale, x);
+      decode_quarter<2>(block, half, scale, x);
+      decode_quarter<3>(block, half, scale, x);
+    }
+  });
+}
+
 }  // namespace
 
 extern const Kernel q3_k;
-const Kernel q3_k{DType::q3_k, encode, nullptr};
+const Kernel q3_k{DType::q3_k, encode, decode};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

@@ -1,6 +1,7 @@
 // Q6_K over the closed set; the definition is q6_k.cpp.
 #include "quant/schemes/q6_k.hpp"
 
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/symmetric_super_blocks.hpp"
 
@@ -70,9 +71,35 @@ void encode(const EncodeInput& in, std::byte* out) noexcept {
       });
 }
 
+// Values 32 * kQuarter ... of one half of a block.
+template <int kQuarter>
+void decode_quarter(const BlockQ6_K& block, int half, F scale, float* x) {
+  for (int i = 0; i < 32; i += kNativeLanes) {
+    const int at = 128 * half + 32 * kQuarter + i;
+    const I nibbles = shift_right<4 * (kQuarter / 2)>(
+        I::load(block.nibbles + 64 * half + 32 * (kQuarter % 2) + i));
+    const I pairs = shift_right<2 * kQuarter>(I::load(block.pairs + 32 * half + i));
+    const I code = (nibbles & I::set(15)) | shift_left<4>(pairs & I::set(3));
+    const F sub_scale = scale * F::set(static_cast<float>(block.scales[at / 16]));
+    store(x + at, sub_scale * to_float(code - I::set(32)));
+  }
+}
+
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockQ6_K, kSuperBlock>(in, values, out, [](const BlockQ6_K& block, float* x) {
+    const F scale = half_in_every_lane(block.scale);
+    for (int half = 0; half < 2; ++half) {
+      decode_quarter<0>(block, half, scale, x);
+      decode_quarter<1>(block, half, scale, x);
+      decode_quarter<2>(block, half, scale, x);
+      decode_quarter<3>(block, half, scale, x);
+    }
+  });
+}
+
 }  // namespace
 
 extern const Kernel q6_k;
-const Kernel q6_k{DType::q6_k, encode, nullptr};
+const Kernel q6_k{DType::q6_k, encode, decode};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

@@ -1,6 +1,7 @@
 // Q8_0 over the closed set; the definition is q8_0.cpp.
 #include "quant/schemes/q8_0.hpp"
 
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/small_blocks.hpp"
 
@@ -41,9 +42,17 @@ void encode(const EncodeInput& in, std::byte* out) noexcept {
   for_each_batch<BlockQ8_0, kSmallBlock, kSmallBlocks>(in, out, encode_batch);
 }
 
+void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockQ8_0, kSmallBlock>(in, values, out, [](const BlockQ8_0& block, float* x) {
+    const F scale = half_in_every_lane(block.scale);
+    for (int i = 0; i < kSmallBlock; i += kNativeLanes)
+      store(x + i, to_float(I::load(block.codes + i)) * scale);
+  });
+}
+
 }  // namespace
 
 extern const Kernel q8_0;
-const Kernel q8_0{DType::q8_0, encode, nullptr};
+const Kernel q8_0{DType::q8_0, encode, decode};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA
