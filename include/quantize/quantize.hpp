@@ -13,6 +13,7 @@
 #include "quantize/plan.hpp"
 #include "quantize/quantizer.hpp"
 #include "quantize/report.hpp"
+#include "quantize/selftest.hpp"
 #include "quantize/sink.hpp"
 #include "quantize/source.hpp"
 #include "quantize/tensor.hpp"

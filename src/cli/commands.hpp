@@ -11,6 +11,7 @@ int convert(const Request& request);
 int plan(const Request& request);
 int inspect(const Request& request);
 int types(const Request& request);
+int selftest(const Request& request);
 
 int run_command(const Request& request);
 

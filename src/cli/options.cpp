@@ -15,8 +15,9 @@ enum class Kind : std::uint8_t {
   optional,  // --x or --x=VALUE
 };
 
-constexpr unsigned kConvert = 1, kPlan = 2, kInspect = 4, kTypes = 8;
-constexpr unsigned kModel = kConvert | kPlan, kAll = kConvert | kPlan | kInspect | kTypes;
+constexpr unsigned kConvert = 1, kPlan = 2, kInspect = 4, kTypes = 8, kSelftest = 16;
+constexpr unsigned kModel = kConvert | kPlan,
+                   kAll = kConvert | kPlan | kInspect | kTypes | kSelftest;
 
 struct OptionRow {
   const char* names;
@@ -112,7 +113,7 @@ struct CommandRow {
   const char* about;
 };
 
-constexpr std::array<CommandRow, 4> kCommands = {{
+constexpr std::array<CommandRow, 5> kCommands = {{
     {Command::convert, kConvert, "", "quantize INPUT... --to T[,T2] [OPTION...]",
      "Converts published models to quantized GGUF."},
     {Command::plan, kPlan, "plan", "quantize plan INPUT... [--to T[,T2]] [OPTION...]",
@@ -120,11 +121,19 @@ constexpr std::array<CommandRow, 4> kCommands = {{
     {Command::inspect, kInspect, "inspect", "quantize inspect FILE... [OPTION...]",
      "Shows header, metadata and tensors."},
     {Command::types, kTypes, "types", "quantize types", "Lists types, presets and friendly names."},
+    {Command::selftest, kSelftest, "selftest", "quantize selftest",
+     "Checks that this program writes the bytes it should, on this CPU."},
 }};
 
-constexpr const char* kVersionText =
-    "quantize " QUANTIZE_VERSION
-    "\nbytes as llama.cpp release v0.5.0 makes them (official x86-64 build)\nkernels: scalar\n";
+std::string version_text() {
+  std::string kernels;
+  for (const Isa& isa : isas()) {
+    if (isa.usable) kernels += ' ' + std::string(isa.name);
+  }
+  return "quantize " QUANTIZE_VERSION
+         "\nbytes as llama.cpp release v0.5.0 makes them (official x86-64 build)\nkernels:" +
+         kernels + '\n';
+}
 
 // The name that the rest of the command uses: "--to" for "-t,--to".
 std::string long_name(std::string_view names) {
@@ -238,7 +247,7 @@ RawOptions parse_arguments(int argc, const char* const* argv) {
     fail(ErrorCode::USE02, "", {}, text.substr(0, text.find(':')) + " needs a value");
   }
   if (help) raw.answer = help_text(*command);
-  if (version) raw.answer = kVersionText;
+  if (version) raw.answer = version_text();
   for (const std::string& argument : app.remaining()) {
     if (!raw.answer && argument.size() > 1 && argument[0] == '-') {
       fail(ErrorCode::USE01, "", {}, "unknown option", argument, "see --help");

@@ -13,7 +13,7 @@
 
 namespace quantize::cli {
 
-enum class Command : std::uint8_t { convert, plan, inspect, types };
+enum class Command : std::uint8_t { convert, plan, inspect, types, selftest };
 
 class RawOptions {
  public:

@@ -205,8 +205,8 @@ Request make_request(const RawOptions& raw) {
   Request request;
   request.command = raw.command;
   request.inputs = raw.inputs;
-  if (request.command == Command::types) {
-    if (!request.inputs.empty()) fail(ErrorCode::USE01, "", {}, "types takes no input");
+  if (request.command == Command::types || request.command == Command::selftest) {
+    if (!request.inputs.empty()) fail(ErrorCode::USE01, "", {}, "this command takes no input");
   } else if (request.inputs.empty()) {
     fail(ErrorCode::USE02, "", {}, "no input is named (see --help)");
   }

@@ -1,17 +1,21 @@
 // Every build's bytes against committed constants: a build can agree with itself and be wrong.
+#include "quant/selftest/golden.hpp"
+
 #include <gtest/gtest.h>
 
 #include "quantize/isa.hpp"
 
-#include "support/golden_blocks.hpp"
-
 namespace quantize::test {
 namespace {
+
+using selftest::compute_golden_blocks;
+using selftest::golden_blocks;
+using selftest::GoldenHashes;
 
 constexpr const char* kHowTo = "; build the target golden_blocks and run it (--write to accept)";
 
 TEST(GoldenBlocks, EveryEncoderGivesTheCommittedHash) {
-  const GoldenHashes golden = read_golden_blocks();
+  const GoldenHashes golden = golden_blocks();
   for (const auto& [name, hash] : compute_golden_blocks()) {
     const auto at = golden.find(name);
     if (at == golden.end()) {
@@ -24,7 +28,7 @@ TEST(GoldenBlocks, EveryEncoderGivesTheCommittedHash) {
 
 TEST(GoldenBlocks, NoHashOutlivesItsEncoder) {
   const GoldenHashes computed = compute_golden_blocks();
-  for (const auto& entry : read_golden_blocks()) {
+  for (const auto& entry : golden_blocks()) {
     EXPECT_EQ(computed.count(entry.first), 1U) << entry.first;
   }
 }

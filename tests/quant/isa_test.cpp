@@ -5,9 +5,11 @@
 #include <cstring>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "support/golden_blocks.hpp"
+#include "quantize/selftest.hpp"
+
 #include "support/quantize_rows.hpp"
 #include "support/random.hpp"
 
@@ -92,12 +94,12 @@ TEST_P(IsaTest, DecodesAsTheDefinitions) {
   }
 }
 
-TEST_P(IsaTest, GivesTheCommittedHashes) {
-  const GoldenHashes golden = read_golden_blocks();
-  for (const auto& [name, hash] : compute_golden_blocks(quantizers_of(GetParam()))) {
-    const auto at = golden.find(name);
-    ASSERT_NE(at, golden.end()) << name;
-    EXPECT_EQ(at->second, hash) << name;
+TEST_P(IsaTest, PassesTheSelfTest) {
+  for (const SelftestSet& set : run_selftest()) {
+    if (set.isa != GetParam()) continue;
+    EXPECT_TRUE(set.passed());
+    EXPECT_GE(set.encodings, 40U);
+    EXPECT_THAT(set.differ, testing::IsEmpty());
   }
 }
 

@@ -6,7 +6,7 @@
 namespace quantize::cli {
 
 int run_command(const Request& request) {
-  constexpr std::array kCommands = {convert, plan, inspect, types};  // in the order of Command
+  constexpr std::array kCommands = {convert, plan, inspect, types, selftest};  // in the order of Command
   return kCommands[static_cast<std::size_t>(request.command)](request);
 }
 

@@ -1,10 +1,10 @@
-#include "support/random.hpp"
+#include "quant/selftest/rows.hpp"
 
 #include <cmath>
 
 #include "core/float16.hpp"
 
-namespace quantize::test {
+namespace quantize::selftest {
 
 void fill_row(RowKind kind, Random& random, std::vector<float>& row) {
   const std::size_t n = row.size();
@@ -89,4 +89,4 @@ std::vector<float> importance_row(Random& random, std::size_t columns) {
   return weights;
 }
 
-}  // namespace quantize::test
+}  // namespace quantize::selftest
