@@ -10,6 +10,8 @@
 namespace quantize {
 namespace {
 
+using NamedTemplate = std::pair<std::string, std::string>;
+
 constexpr std::uint64_t kMaxTemplateBytes = std::uint64_t{1} << 20;
 
 struct KeyOfType {
@@ -273,12 +275,13 @@ class Builder {
         refuse_large_template(own->string(), files_.config_path);
         metadata_.append("tokenizer.chat_template", std::string(own->string()));
       } else if (own->is_array()) {
-        append_named(*own);
+        append_list(*own);
       }
       return;
     }
     if (const auto text =
             files_.directory.read("chat_template.jinja", kMaxTemplateBytes, ErrorCode::TK05)) {
+      append_additional();
       metadata_.append("tokenizer.chat_template", universal_newlines(*text));
     } else if (auto json = files_.directory.read("chat_template.json", 2 * kMaxTemplateBytes,
                                                  ErrorCode::TK05)) {
@@ -293,36 +296,54 @@ class Builder {
     }
   }
 
-  // [{name, template}]: the default last, the others sorted by name (the reference's order is that
-  // of a hash set).
-  void append_named(Json list) {
+  // additional_chat_templates/NAME.jinja
+  void append_additional() {
+    constexpr std::string_view kFolder = "additional_chat_templates", kSuffix = ".jinja";
+    if (!files_.directory.contains(kFolder)) return;
+    const Directory folder(files_.directory.path_of(kFolder), files_.directory.follow_symlinks());
+    std::vector<NamedTemplate> named;
+    for (const std::string& file : folder.names())
+      if (file.size() > kSuffix.size() && file.ends_with(kSuffix))
+        if (const auto text = folder.read(file, kMaxTemplateBytes, ErrorCode::TK05))
+          named.emplace_back(file.substr(0, file.size() - kSuffix.size()),
+                             universal_newlines(*text));
+    append_named(std::move(named));
+  }
+
+  // [{name, template}], the default last.
+  void append_list(Json list) {
     std::optional<std::string> fallback;
-    std::vector<std::pair<std::string, std::string>> named;
+    std::vector<NamedTemplate> named;
     for (const Json entry : list.children()) {
       const Json name = member(entry, "name");
       const Json text = member(entry, "template");
       if (!name || !name.is_string() || !text || !text.is_string()) continue;
       refuse_large_template(text.string(), files_.config_path);
-      if (name.string() == "default") {
+      if (name.string() == "default")
         fallback = std::string(text.string());
-        continue;
-      }
-      std::string key;
-      for (const char c : name.string()) {
-        const bool plain =
-            (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        key += plain ? c : '_';
-      }
-      named.emplace_back(std::move(key), std::string(text.string()));
+      else
+        named.emplace_back(name.string(), std::string(text.string()));
+    }
+    append_named(std::move(named));
+    if (fallback) metadata_.append("tokenizer.chat_template", std::move(*fallback));
+  }
+
+  // Sorted by name: the reference's order is that of a hash set.
+  void append_named(std::vector<NamedTemplate> named) {
+    for (auto& entry : named) {
+      std::string& name = entry.first;
+      // One underscore for a character, however many bytes it has.
+      std::erase_if(name, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; });
+      for (char& c : name)
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) c = '_';
     }
     std::sort(named.begin(), named.end());
     std::vector<std::string> names;
     for (auto& [name, text] : named) {
-      names.push_back(name);
+      if (names.empty() || names.back() != name) names.push_back(name);
       metadata_.set("tokenizer.chat_template." + name, std::move(text));
     }
     if (!names.empty()) metadata_.append("tokenizer.chat_templates", MetaArray(std::move(names)));
-    if (fallback) metadata_.append("tokenizer.chat_template", std::move(*fallback));
   }
 
   void read_normalizer(Json root) {
