@@ -10,6 +10,7 @@
 #include "convert/tokenizer/pre_tokenizer.hpp"
 #include "convert/tokenizer/sentencepiece.hpp"
 #include "convert/tokenizer/special_tokens.hpp"
+#include "core/base64.hpp"
 
 namespace quantize {
 namespace {
@@ -105,12 +106,20 @@ class Routes {
     switch (route) {
       case VocabularyRoute::sentencepiece:
         return sentencepiece();
+      case VocabularyRoute::sentencepiece_gemma:
+        if (!sentencepiece()) return false;
+        metadata_.set("tokenizer.ggml.add_space_prefix", false);
+        return true;
       case VocabularyRoute::llama_hf:
         return llama_hf();
       case VocabularyRoute::byte_level_bpe:
         return byte_level();
       case VocabularyRoute::wordpiece:
         return wordpiece();
+      case VocabularyRoute::unigram:
+        return unigram("tokenizer.model") || unigram("spiece.model");
+      case VocabularyRoute::unigram_xlm_roberta:
+        return xlm_roberta_sentencepiece() || xlm_roberta_json();
     }
     return false;
   }
@@ -146,14 +155,15 @@ class Routes {
     metadata_.append("tokenizer.ggml.token_type", MetaArray(std::move(vocabulary.types)));
   }
 
-  bool sentencepiece() {
+  std::optional<SentencePieceModel> read_sentencepiece(const std::string& name) const {
     const std::optional<std::string> bytes =
-        request_.directory.read("tokenizer.model", kMaxSentencePieceBytes, ErrorCode::SP09);
-    if (!bytes) return false;
-    const std::string file = request_.directory.path_of("tokenizer.model");
-    const std::vector<SentencePiece> pieces = parse_sentencepiece(*bytes, file);
-    const std::uint64_t count = vocabulary_size().value_or(pieces.size());
-    check_rows(count, file);
+        request_.directory.read(name, kMaxSentencePieceBytes, ErrorCode::SP09);
+    if (!bytes) return std::nullopt;
+    return parse_sentencepiece(*bytes, request_.directory.path_of(name));
+  }
+
+  Vocabulary from_pieces(const std::vector<SentencePiece>& pieces, std::uint64_t count,
+                         const std::string& file) {
     if (pieces.size() > count)
       warn(ErrorCode::TK02, file, {}, "pieces beyond the vocabulary are left out");
     Vocabulary vocabulary(count);
@@ -162,6 +172,17 @@ class Routes {
       if (type == user_defined) type = normal;
       vocabulary.set(id, pieces[id].text, pieces[id].score, type);
     }
+    return vocabulary;
+  }
+
+  bool sentencepiece() {
+    const std::string file = request_.directory.path_of("tokenizer.model");
+    const std::optional<SentencePieceModel> model = read_sentencepiece("tokenizer.model");
+    if (!model) return false;
+    const std::vector<SentencePiece>& pieces = model->pieces;
+    const std::uint64_t count = vocabulary_size().value_or(pieces.size());
+    check_rows(count, file);
+    Vocabulary vocabulary = from_pieces(pieces, count, file);
     if (const Json list = member(member(files_.tokenizer, "model"), "vocab"); list)
       for (const Json entry : list.children()) {
         const std::optional<std::uint64_t> id =
@@ -303,6 +324,13 @@ class Routes {
          "unknown tokenizer model", std::string(model_type()));
   }
 
+  void append_segment_count() {
+    const Json segments = member(request_.config, "type_vocab_size");
+    const auto segment_count = segments && segments.is_number() ? segments.as_u64() : std::nullopt;
+    metadata_.append("tokenizer.ggml.token_type_count",
+                     static_cast<std::uint32_t>(segment_count.value_or(1)));
+  }
+
   bool wordpiece() {
     if (!files_.tokenizer) return false;
     if (model_type() != "WordPiece") unsupported_model();
@@ -317,14 +345,123 @@ class Routes {
         text.insert(0, kWordStart);
       }
     }
-    const Json segments = member(request_.config, "type_vocab_size");
-    const auto segment_count = segments && segments.is_number() ? segments.as_u64() : std::nullopt;
-    metadata_.append("tokenizer.ggml.token_type_count",
-                     static_cast<std::uint32_t>(segment_count.value_or(1)));
+    append_segment_count();
     const std::uint64_t count = vocabulary.tokens.size();
     append_lists("bert", pre_name(source), vocabulary, false);
     append_special_tokens({files_, request_.config, count, false}, metadata_);
     return true;
+  }
+
+  void append_unigram(Vocabulary& vocabulary, bool add_space_prefix, bool remove_whitespaces,
+                      const std::string& normalizer_table, bool count_segments) {
+    const std::uint64_t count = vocabulary.tokens.size();
+    append_lists("t5", "default", vocabulary, true);
+    metadata_.append("tokenizer.ggml.add_space_prefix", add_space_prefix);
+    if (count_segments) append_segment_count();
+    metadata_.append("tokenizer.ggml.remove_extra_whitespaces", remove_whitespaces);
+    if (!normalizer_table.empty())
+      metadata_.append(
+          "tokenizer.ggml.precompiled_charsmap",
+          MetaArray(std::vector<std::uint8_t>(normalizer_table.begin(), normalizer_table.end())));
+    append_special_tokens({files_, request_.config, count, false}, metadata_);
+  }
+
+  // T5 and its relatives.
+  bool unigram(const std::string& name) {
+    const std::string file = request_.directory.path_of(name);
+    const std::optional<SentencePieceModel> model = read_sentencepiece(name);
+    if (!model) return false;
+    using Algorithm = SentencePieceModel::Algorithm;
+    if (model->algorithm == Algorithm::bpe && name == "tokenizer.model") return sentencepiece();
+    require_unigram(*model, file);
+    const std::uint64_t count = vocabulary_size().value_or(model->pieces.size());
+    check_rows(count, file);
+    Vocabulary vocabulary = from_pieces(model->pieces, count, file);
+    add_from_added_tokens_json(vocabulary);
+    append_unigram(vocabulary, model->add_dummy_prefix, model->remove_extra_whitespaces,
+                   model->normalizer_table, false);
+    return true;
+  }
+
+  static void require_unigram(const SentencePieceModel& model, const std::string& file) {
+    if (model.algorithm != SentencePieceModel::Algorithm::unigram)
+      fail(ErrorCode::TK06, file, std::nullopt, "the model's algorithm", {}, "unigram");
+  }
+
+  // The first four ids are fairseq's, and with them all others move by one.
+  bool xlm_roberta_sentencepiece() {
+    const std::string name = "sentencepiece.bpe.model";
+    const std::string file = request_.directory.path_of(name);
+    const std::optional<SentencePieceModel> model = read_sentencepiece(name);
+    if (!model) return false;
+    require_unigram(*model, file);
+    const std::uint64_t count =
+        std::max<std::uint64_t>(vocabulary_size().value_or(0), model->pieces.size());
+    check_rows(count, file);
+    const Vocabulary pieces = from_pieces(model->pieces, count, file);
+    Vocabulary vocabulary;
+    for (const char* text : {"<s>", "<pad>", "</s>"}) vocabulary.add(text, 0, control);
+    vocabulary.add("<unk>", 0, unknown);
+    for (std::size_t id = 3; id + 1 < pieces.tokens.size(); ++id)
+      vocabulary.add(pieces.tokens[id], pieces.scores[id], pieces.types[id]);
+    append_unigram(vocabulary, model->add_dummy_prefix, model->remove_extra_whitespaces,
+                   model->normalizer_table, true);
+    return true;
+  }
+
+  bool xlm_roberta_json() {
+    if (!files_.tokenizer) return false;
+    if (model_type() != "Unigram") unsupported_model();
+    const HfVocabulary source = read_hf_vocabulary(files_);
+    const std::uint64_t count =
+        std::max<std::uint64_t>(vocabulary_size().value_or(0), source.base.size());
+    check_rows(count, files_.tokenizer_path);
+    Vocabulary vocabulary(count);
+    std::uint32_t id = 0;
+    const std::uint32_t unknown_id = unigram_unknown(source);
+    for (const Json entry : files_.vocabulary.children()) {
+      const Json score = entry.first_child().next_sibling();
+      const std::optional<double> value =
+          score && score.is_number() ? score.as_double() : std::nullopt;
+      if (!value)
+        fail(ErrorCode::TK02, files_.tokenizer_path, entry.offset(), "a token without a score");
+      std::string text(entry.first_child().string());
+      const std::int32_t type = id == unknown_id                ? unknown
+                                : source.special.contains(text) ? control
+                                : source.added.contains(id)     ? user_defined
+                                                                : normal;
+      vocabulary.set(id++, std::move(text), static_cast<float>(*value), type);
+    }
+    append_unigram(vocabulary, is_true(member(files_.config, "add_prefix_space")),
+                   is_true(member(files_.config, "clean_up_tokenization_spaces")),
+                   precompiled_table(), true);
+    return true;
+  }
+
+  std::uint32_t unigram_unknown(const HfVocabulary& source) const {
+    const std::optional<std::string> text = token_text(member(files_.config, "unk_token"));
+    for (const auto& [id, token] : source.added)
+      if (text && token.text == *text) return id;
+    constexpr std::uint32_t kUsual = 3;
+    const Json stated = member(member(files_.tokenizer, "model"), "unk_id");
+    return stated ? token_id(stated, files_.tokenizer_path) : kUsual;
+  }
+
+  std::string precompiled_table() const {
+    const Json root = member(files_.tokenizer, "normalizer");
+    std::vector<Json> steps{root};
+    if (const Json list = member(root, "normalizers"))
+      for (const Json step : list.children()) steps.push_back(step);
+    for (const Json step : steps) {
+      const Json table = member(step, "precompiled_charsmap");
+      if (!table || !table.is_string()) continue;
+      std::optional<std::string> bytes = decode_base64(table.string());
+      if (!bytes)
+        fail(ErrorCode::TK06, files_.tokenizer_path, table.offset(),
+             "the normalizer's table is not base64");
+      return std::move(*bytes);
+    }
+    return {};
   }
 
   const VocabularyRequest& request_;
@@ -338,9 +475,12 @@ class Routes {
 std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
   static constexpr std::pair<std::string_view, VocabularyRoute> kNames[] = {
       {"sentencepiece", VocabularyRoute::sentencepiece},
+      {"sentencepiece_gemma", VocabularyRoute::sentencepiece_gemma},
       {"llama_hf", VocabularyRoute::llama_hf},
       {"byte_level_bpe", VocabularyRoute::byte_level_bpe},
-      {"wordpiece", VocabularyRoute::wordpiece}};
+      {"wordpiece", VocabularyRoute::wordpiece},
+      {"unigram", VocabularyRoute::unigram},
+      {"unigram_xlm_roberta", VocabularyRoute::unigram_xlm_roberta}};
   for (const auto& [known, route] : kNames)
     if (known == name) return route;
   return std::nullopt;

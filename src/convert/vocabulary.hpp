@@ -15,7 +15,15 @@
 namespace quantize {
 
 // The closed set of routes that a family may name, tried in order.
-enum class VocabularyRoute : std::uint8_t { sentencepiece, llama_hf, byte_level_bpe, wordpiece };
+enum class VocabularyRoute : std::uint8_t {
+  sentencepiece,        // tokenizer.model; with what only Llama-type families add
+  sentencepiece_gemma,  // the same without a space before the text
+  llama_hf,             // tokenizer.json of byte-fallback BPE, as a list
+  byte_level_bpe,       // tokenizer.json, or vocab.json with merges.txt
+  wordpiece,            // tokenizer.json
+  unigram,              // T5: tokenizer.model or spiece.model
+  unigram_xlm_roberta,  // sentencepiece.bpe.model or tokenizer.json
+};
 
 std::optional<VocabularyRoute> vocabulary_route(std::string_view name);
 

@@ -36,6 +36,21 @@ class Reader {
  private:
   void read_base() {
     const std::string& path = files_.vocabulary_path;
+    if (files_.vocabulary && files_.vocabulary.is_array()) {  // [text, score] in the order of ids
+      for (const Json entry : files_.vocabulary.children()) {
+        const Json text = entry.is_array() ? entry.first_child() : Json();
+        if (!text || !text.is_string())
+          fail(ErrorCode::TK02, path, entry.offset(), "malformed token");
+        check_text(text.string(), text.offset(), path);
+        const auto id = static_cast<std::uint32_t>(out_.base.size());
+        out_.base.emplace_hint(out_.base.end(), id, text.string());
+        ids_.emplace(text.string(), id);
+        if (id == kMaxTokens)
+          fail(ErrorCode::TK02, path, entry.offset(), "too many tokens", {},
+               std::to_string(kMaxTokens));
+      }
+      return;
+    }
     if (!files_.vocabulary || !files_.vocabulary.is_object()) {
       const Json model = member(files_.tokenizer, "model");
       fail(ErrorCode::TK06, path, model ? std::optional(model.offset()) : std::nullopt,

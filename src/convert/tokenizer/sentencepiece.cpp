@@ -1,5 +1,6 @@
 // Field numbers are those of the published schema (ModelProto): 1 pieces {1 text, 2 score, 3 type},
-// 3 normalizer {2 precompiled table}. Everything else is skipped.
+// 2 trainer {3 algorithm}, 3 normalizer {2 precompiled table, 3 dummy prefix, 4 extra whitespace}.
+// Everything else is skipped.
 #include "convert/tokenizer/sentencepiece.hpp"
 
 #include <bit>
@@ -15,8 +16,11 @@ namespace quantize {
 namespace {
 
 struct Reader {
+  explicit Reader(const std::string& name) : file(name) {}
+
   const std::string& file;
-  std::vector<SentencePiece> pieces;
+  SentencePieceModel model;
+  std::vector<SentencePiece>& pieces = model.pieces;
   std::unordered_set<std::string_view> texts;  // views of the input
   bool has_unknown = false;
 
@@ -72,8 +76,24 @@ struct Reader {
     pieces.push_back(std::move(piece));
   }
 
-  void normalizer(WireReader message) const {
+  void trainer(WireReader message) {
     while (const auto field = message.next()) {
+      if (field->number != 3) continue;
+      expect(*field, WireType::varint);
+      using Algorithm = SentencePieceModel::Algorithm;
+      model.algorithm = field->number_value == 1   ? Algorithm::unigram
+                        : field->number_value == 2 ? Algorithm::bpe
+                                                   : Algorithm::other;
+    }
+  }
+
+  void normalizer(WireReader message) {
+    while (const auto field = message.next()) {
+      if (field->number == 3 || field->number == 4) {
+        expect(*field, WireType::varint);
+        (field->number == 3 ? model.add_dummy_prefix : model.remove_extra_whitespaces) =
+            field->number_value != 0;
+      }
       if (field->number != 2) continue;
       expect(*field, WireType::bytes);
       const std::string_view table = field->content;
@@ -87,20 +107,24 @@ struct Reader {
       if (inner > table.size() - 4 || inner % 4 != 0)
         fail(ErrorCode::SP08, file, field->value_offset, "inner size of the normaliser table",
              std::to_string(inner), "a multiple of 4, at most " + std::to_string(table.size() - 4));
+      model.normalizer_table = table;
     }
   }
 };
 
 }  // namespace
 
-std::vector<SentencePiece> parse_sentencepiece(const std::string& bytes, const std::string& file) {
+SentencePieceModel parse_sentencepiece(const std::string& bytes, const std::string& file) {
   if (bytes.empty()) fail(ErrorCode::SP03, file, 0, "the file is empty");
-  Reader reader{file, {}, {}};
+  Reader reader(file);
   WireReader model(bytes, 0, file, ErrorCode::SP01, ErrorCode::SP02);
   while (const auto field = model.next()) {
     if (field->number == 1) {
       reader.expect(*field, WireType::bytes);
       reader.piece(model.inside(*field), field->value_offset);
+    } else if (field->number == 2) {
+      reader.expect(*field, WireType::bytes);
+      reader.trainer(model.inside(*field));
     } else if (field->number == 3) {
       reader.expect(*field, WireType::bytes);
       reader.normalizer(model.inside(*field));
@@ -109,7 +133,7 @@ std::vector<SentencePiece> parse_sentencepiece(const std::string& bytes, const s
   if (reader.pieces.empty()) fail(ErrorCode::SP03, file, std::nullopt, "there are no pieces");
   if (!reader.has_unknown)
     fail(ErrorCode::SP07, file, std::nullopt, "no piece has type unknown", {}, "one");
-  return std::move(reader.pieces);
+  return std::move(reader.model);
 }
 
 }  // namespace quantize

@@ -19,7 +19,16 @@ struct SentencePiece {
   Type type = Type::normal;
 };
 
+struct SentencePieceModel {
+  enum class Algorithm : std::uint8_t { other, unigram, bpe };
+  std::vector<SentencePiece> pieces;
+  Algorithm algorithm = Algorithm::unigram;
+  std::string normalizer_table;  // precompiled; may be empty
+  bool add_dummy_prefix = true;
+  bool remove_extra_whitespaces = true;
+};
+
 // SP01-SP09. `file` names `bytes` in messages.
-std::vector<SentencePiece> parse_sentencepiece(const std::string& bytes, const std::string& file);
+SentencePieceModel parse_sentencepiece(const std::string& bytes, const std::string& file);
 
 }  // namespace quantize
