@@ -375,7 +375,7 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
     rule_tensors.push_back({item.name, fold(tensor.shape), tensor.stored_type});
   }
   std::vector<Decision> decisions;
-  if (!converter) decisions = decide_types(rule_tensors, model_facts(model), recipe);
+  if (!converter) decisions = decide_types(rule_tensors, model_facts(model, recipe), recipe);
 
   Plan plan;
   plan.target = recipe.target;

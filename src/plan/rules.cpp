@@ -463,12 +463,20 @@ bool requires_importance(std::string_view name, DType type, const Preset& preset
   }
 }
 
-ModelFacts model_facts(const Model& model) {
+ModelFacts model_facts(const Model& model, const Recipe& recipe) {
   ModelFacts facts;
   facts.architecture = model.architecture;
-  // Unsigned numbers of any width; of arrays the first element.
-  const auto number = [&](std::string_view key) -> std::optional<std::uint64_t> {
-    const MetaValue* value = model.metadata.find(facts.architecture + "." + std::string(key));
+  // Unsigned numbers of any width; of arrays the first element. --override-kv replaces numbers, not
+  // arrays; of several for one key the reference takes the first here.
+  const auto number = [&](std::string_view name) -> std::optional<std::uint64_t> {
+    const std::string key = facts.architecture + "." + std::string(name);
+    const MetaValue* value = model.metadata.find(key);
+    if (!value || !std::holds_alternative<MetaArray>(*value)) {
+      for (const auto& [overridden, replacement] : recipe.override_kv) {
+        const auto* replaced = std::get_if<std::uint32_t>(&replacement);
+        if (overridden == key && replaced) return *replaced;
+      }
+    }
     if (!value) return std::nullopt;
     return std::visit(
         [](const auto& v) -> std::optional<std::uint64_t> {

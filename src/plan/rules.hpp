@@ -27,7 +27,7 @@ struct ModelFacts {
   std::uint64_t heads = 0, kv_heads = 0;  // of layer 0
   std::uint64_t experts = 0;
 };
-ModelFacts model_facts(const Model& model);
+ModelFacts model_facts(const Model& model, const Recipe& recipe);
 
 struct Decision {
   DType type{};
