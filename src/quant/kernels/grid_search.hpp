@@ -102,6 +102,10 @@ inline F lookup_digit(const float* table, I index) {
   }
 }
 
+// Of a table just stored, reading entries by broadcast is cheaper than what compilers do instead:
+// shuffling them out of the vectors that they still have.
+inline void keep_in_memory(const float* table) { asm volatile("" : : "r"(table) : "memory"); }
+
 // A group's values and roots of weights, each repeated for all digits.
 struct GroupTable {
   alignas(64) float x[kTableSize];
@@ -129,6 +133,7 @@ class NearestCandidate {
           F::set(scale) * F::load(kTablePattern<kBits>.levels + i) - F::load(group.x + i);
       store(terms + i, F::load(group.roots + i) * error * error);
     }
+    keep_in_memory(terms);
     const std::uint16_t* points = grid_.candidates(code)->points;
     F best = distances(points, terms);
     if (code.count <= kNativeLanes) return points[first(best == F::set(reduce_min(best)))];
@@ -181,7 +186,8 @@ class GridSearch {
   static constexpr int kTries = 2 * Block::kSteps + 1;
   static constexpr int kPadded = (kTries + kNativeLanes - 1) / kNativeLanes * kNativeLanes;
 
-  explicit GridSearch(const Neighbours& grid) : grid_(grid), nearest_(grid) {
+  explicit GridSearch(const Neighbours& grid)
+      : grid_(grid), codes_(grid.codes().data()), nearest_(grid) {
     for (int k = 0; k < kPadded; ++k) {
       const int step = k < kTries ? k - Block::kSteps : Block::kSteps;
       tries_[k] = Block::kTopLevel + static_cast<float>(step) * Block::kStep;
@@ -206,7 +212,7 @@ class GridSearch {
       scale = scales_[best];
       for (int g = 0; g < kGroups; ++g) {
         points[g] = static_cast<std::uint16_t>(points_[g][best]);
-        on_grid[g] = (on_grid_[g] >> best & 1U) != 0;
+        on_grid[g] = codes_[numbers_[g][best]].index >= 0;
       }
     }
     second_pass(x, weights, on_grid, points, scale);
@@ -249,10 +255,14 @@ class GridSearch {
   void number_codes(const float* x, int v, Round round) {
     for (int g = 0; g < kGroups; ++g) {
       F number = round(F::set(x[kDigits * g + kDigits - 1]));
+      F packed = number;
       for (int i = kDigits - 2; i >= 0; --i) {
-        number = number * F::set(kTop + 1) + round(F::set(x[kDigits * g + i]));
+        const F digit = round(F::set(x[kDigits * g + i]));
+        number = number * F::set(kTop + 1) + digit;
+        if constexpr (kBits == 2) packed = packed * F::set(4) + digit;
       }
       store(numbers_[g] + v, truncate(number));
+      store(points_[g] + v, truncate(kBits == 2 ? packed : number));
     }
   }
 
@@ -260,23 +270,21 @@ class GridSearch {
   void choose_points(int g) {
     int off[kTries + 1];
     int count = 0;
-    std::uint32_t on_grid = 0;
     for (int k = 0; k < kTries; ++k) {
-      const Neighbours::Code& code = grid_.at(static_cast<std::size_t>(numbers_[g][k]));
-      points_[g][k] = code.packed;
       off[count] = k;
-      count += code.index < 0;
-      on_grid |= static_cast<std::uint32_t>(code.index >= 0) << k;
+      count += codes_[numbers_[g][k]].index < 0;
     }
-    on_grid_[g] = on_grid;
     for (int i = 0; i < count; ++i) {
       const int k = off[i];
-      const Neighbours::Code& code = grid_.at(static_cast<std::size_t>(numbers_[g][k]));
-      points_[g][k] = nearest_(code, groups_[g], try_scales_[k]);
+      points_[g][k] = nearest_(codes_[numbers_[g][k]], groups_[g], try_scales_[k]);
     }
   }
 
   void fit_tries(const float* x, const float* weights) {
+    alignas(64) float wx[kSubBlock];
+    for (int e = 0; e < kSubBlock; e += kNativeLanes) {
+      store(wx + e, F::load(weights + e) * F::load(x + e));
+    }
     for (int v = 0; v < kPadded; v += kNativeLanes) {
       F sum_xq = F::set(0);
       F sum_qq = F::set(0);
@@ -286,9 +294,8 @@ class GridSearch {
           const int e = kDigits * g + i;
           const F level = lookup_digit<kBits>(kTablePattern<kBits>.levels, digits);
           digits = shift_right<kBits>(digits);
-          const F weight = F::set(weights[e]);
-          sum_xq = sum_xq + weight * F::set(x[e]) * level;
-          sum_qq = sum_qq + weight * level * level;
+          sum_xq = sum_xq + F::set(wx[e]) * level;
+          sum_qq = sum_qq + F::set(weights[e]) * level * level;
         }
       }
       store(squares_ + v, sum_xq * sum_xq);
@@ -337,7 +344,7 @@ class GridSearch {
       if (Block::kSecondPass == SecondPass::off_grid_groups && on_grid[g]) continue;
       int number = 0;
       for (int i = kDigits - 1; i >= 0; --i) number = number * (kTop + 1) + digits[kDigits * g + i];
-      const Neighbours::Code& code = grid_.at(static_cast<std::size_t>(number));
+      const Neighbours::Code& code = codes_[number];
       points[g] = code.index >= 0 ? code.packed : nearest_(code, groups_[g], scale);
     }
     float sum_xq = 0;
@@ -352,6 +359,7 @@ class GridSearch {
   }
 
   const Neighbours& grid_;
+  const Neighbours::Code* codes_;
   NearestCandidate<kBits> nearest_;
   GroupTable groups_[kGroups];
   alignas(64) float tries_[kPadded];
@@ -361,8 +369,7 @@ class GridSearch {
   alignas(64) float scales_[kPadded];
   alignas(64) float scores_[kPadded];
   alignas(64) std::int32_t numbers_[kGroups][kPadded];
-  alignas(64) std::int32_t points_[kGroups][kPadded] = {};
-  std::uint32_t on_grid_[kGroups];
+  alignas(64) std::int32_t points_[kGroups][kPadded];
 };
 
 // A first fit without the grid, one sub-block per lane.
