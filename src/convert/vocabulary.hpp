@@ -16,6 +16,7 @@ namespace quantize {
 
 // The closed set of routes that a family may name, tried in order.
 enum class VocabularyRoute : std::uint8_t {
+  tekken,               // tekken.json where there is no tokenizer.json
   sentencepiece,        // tokenizer.model; with what only Llama-type families add
   sentencepiece_gemma,  // the same without a space before the text
   llama_hf,             // tokenizer.json of byte-fallback BPE, as a list

@@ -168,6 +168,36 @@ std::vector<Case> json_cases() {
   // Decision: a special id out of range is left out with a warning.
   row("tk_010_large", tokenizer(kVocab), "w:TK04", "", R"({"bos_token_id": 4294967296})");
   row("tk_010_minus", tokenizer(kVocab), "w:TK04", "", R"({"bos_token_id": -1})");
+  const auto tekken = [&](std::string id, const std::string& first, const std::string& last,
+                          const std::string& size, std::string code, const std::string& mark) {
+    std::string vocab = first;
+    for (int i = first.empty() ? 0 : 1; i < 256; ++i) {
+      constexpr std::string_view digits =
+          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+      const auto byte = static_cast<unsigned>(i);
+      vocab += std::string(vocab.empty() ? "" : ",") + R"({"rank": )" + std::to_string(i) +
+               R"(, "token_bytes": ")" + digits[byte >> 2] + digits[(byte & 3) << 4] + "==\"}";
+    }
+    std::string text = R"({"config": {"default_vocab_size": )" + size +
+                       R"(, "default_num_special_tokens": 3, "version": "v3"}, "vocab": [)" +
+                       vocab + last + "]}";
+    std::optional<std::uint64_t> offset;
+    if (!mark.empty()) offset = text.find(mark);
+    const int exit = code.empty() ? 0 : 65;
+    out.push_back(
+        {std::move(id), {{"tekken.json", std::move(text)}}, std::move(code), exit, offset});
+  };
+  const std::string more = R"(,{"rank": 256, "token_bytes": "YWI="})";
+  tekken("tekken_sound", "", more, "260", "", "");
+  tekken("tekken_few", "", "", "260", "TK02", "[{");
+  tekken("tekken_rank", R"({"rank": 1, "token_bytes": "AA=="})", more, "260", "TK02",
+         "{\"rank\": 1,");
+  tekken("tekken_base64", R"({"rank": 0, "token_bytes": "A==="})", more, "260", "TK02",
+         "{\"rank\": 0,");
+  tekken("tekken_empty", R"({"rank": 0, "token_bytes": ""})", more, "260", "TK05", "\"\"");
+  tekken("tekken_merge", "", R"(,{"rank": 256, "token_bytes": "YWJj"})", "260", "TK03", "");
+  tekken("tekken_small", "", "", "258", "TK06", "{\"default");
+  tekken("tekken_large", "", "", "4194305", "TK06", "4194305");
   Case large = {"tk_020", {{"tokenizer.json", tokenizer(kVocab)}}, "TK05", 65, {}};
   large.files.emplace_back("tokenizer_config.json",
                            "{\"chat_template\": \"" + std::string((1 << 20) + 1, 'x') + "\"}");
@@ -190,12 +220,12 @@ TEST_P(VocabularyCase, IsRefusedOrAcceptedAsTheTableSays) {
   Warnings warnings;
   const auto config = JsonDocument::parse(row.config, "config.json", JsonRules{}, nullptr);
   Metadata metadata;
-  const VocabularyRequest request{
-      opened,
-      config->root(),
-      {VocabularyRoute::sentencepiece, VocabularyRoute::llama_hf, VocabularyRoute::byte_level_bpe},
-      row.rows,
-      {}};
+  const VocabularyRequest request{opened,
+                                  config->root(),
+                                  {VocabularyRoute::tekken, VocabularyRoute::sentencepiece,
+                                   VocabularyRoute::llama_hf, VocabularyRoute::byte_level_bpe},
+                                  row.rows,
+                                  {}};
   const bool accepted = row.exit == 0;
   try {
     append_vocabulary(request, metadata, warnings);
