@@ -10,7 +10,7 @@
 //   == < <=            ordered; signed on I
 //   + - * & | ^        on I, modulo 2^32; shift_left<n>, shift_right<n> (zeros come in)
 //   & | ~  bits(m)     on M; bit i of bits(m) is lane i
-//   select(m, a, b)    lane by lane m ? a : b
+//   select(m, a, b)    lane by lane m ? a : b      increment(m, i)  m ? i + 1 : i
 //   as_int, as_float   the same 32 bits        to_float(i)  the nearest float
 //   truncate(f)        toward zero; INT32_MIN for what does not fit, NaN included
 //   store              all bits, or the low 8 or 16 of each lane
@@ -121,6 +121,12 @@ template <class Fv>
 inline Fv nearest_level_of_any(Fv x, int low, int high) {
   using Iv = typename Fv::Int;
   return to_float(min(max(nearest_int(x), Iv::set(low)), Iv::set(high)));
+}
+
+// As schemes::round_half_away.
+inline I round_half_away(F x) {
+  const I sign = as_int(x) & I::set(INT32_MIN);
+  return truncate(x + as_float(sign | as_int(F::set(0.49999997F))));
 }
 
 // out[kLanes * i + l] = rows[l][i] for kCount values; rows has Fv::kLanes pointers.

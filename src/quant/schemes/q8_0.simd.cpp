@@ -26,14 +26,11 @@ void encode_batch(const SmallBlocks& batch, BlockQ8_0 (&blocks)[kSmallBlocks]) {
     store(inverses + b, select(scale == F::set(0), F::set(0), F::set(1) / scale));
     store(halves + b, float_to_half(scale));
   }
-  const I sign = I::set(INT32_MIN);
   for (int b = 0; b < kSmallBlocks; ++b) {
     blocks[b].scale = halves[b];
     for (int i = 0; i < kSmallBlock; i += kNativeLanes) {
-      // Half away from zero.
       const F level = F::load(batch.values[b] + i) * F::set(inverses[b]);
-      const F half = as_float((as_int(level) & sign) | as_int(F::set(0.49999997F)));
-      store(reinterpret_cast<std::uint8_t*>(blocks[b].codes) + i, truncate(level + half));
+      store(reinterpret_cast<std::uint8_t*>(blocks[b].codes) + i, round_half_away(level));
     }
   }
 }

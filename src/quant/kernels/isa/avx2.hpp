@@ -76,6 +76,7 @@ inline F select(M m, F yes, F no) { return {_mm256_blendv_ps(no.v, yes.v, m.v)};
 inline I select(M m, I yes, I no) {
   return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))};
 }
+inline I increment(M m, I a) { return {_mm256_sub_epi32(a.v, _mm256_castps_si256(m.v))}; }
 
 inline F as_float(I a) { return {_mm256_castsi256_ps(a.v)}; }
 inline I as_int(F a) { return {_mm256_castps_si256(a.v)}; }

@@ -73,6 +73,9 @@ inline M operator~(M a) { return {static_cast<__mmask16>(~a.v)}; }
 inline unsigned bits(M m) { return m.v; }
 inline F select(M m, F yes, F no) { return {_mm512_mask_blend_ps(m.v, no.v, yes.v)}; }
 inline I select(M m, I yes, I no) { return {_mm512_mask_blend_epi32(m.v, no.v, yes.v)}; }
+inline I increment(M m, I a) {
+  return {_mm512_mask_add_epi32(a.v, m.v, a.v, _mm512_set1_epi32(1))};
+}
 
 inline F as_float(I a) { return {_mm512_castsi512_ps(a.v)}; }
 inline I as_int(F a) { return {_mm512_castps_si512(a.v)}; }

@@ -82,6 +82,7 @@ inline unsigned bits(M m) {
 }
 inline F select(M m, F yes, F no) { return {vbslq_f32(m.v, yes.v, no.v)}; }
 inline I select(M m, I yes, I no) { return {vbslq_s32(m.v, yes.v, no.v)}; }
+inline I increment(M m, I a) { return {vsubq_s32(a.v, vreinterpretq_s32_u32(m.v))}; }
 
 inline F as_float(I a) { return {vreinterpretq_f32_s32(a.v)}; }
 inline I as_int(F a) { return {vreinterpretq_s32_f32(a.v)}; }

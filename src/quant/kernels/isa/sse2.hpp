@@ -82,6 +82,7 @@ template <int kBits>
 inline I shift_right(I a) {
   return {_mm_srli_epi32(a.v, kBits)};
 }
+inline I increment(M m, I a) { return {_mm_sub_epi32(a.v, _mm_castps_si128(m.v))}; }
 
 inline F as_float(I a) { return {_mm_castsi128_ps(a.v)}; }
 inline I as_int(F a) { return {_mm_castps_si128(a.v)}; }
