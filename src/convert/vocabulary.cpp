@@ -111,11 +111,13 @@ class Routes {
       case VocabularyRoute::tekken:
         return tekken();
       case VocabularyRoute::sentencepiece:
-        return sentencepiece();
+        return sentencepiece(&Routes::set_added);
       case VocabularyRoute::sentencepiece_gemma:
-        if (!sentencepiece()) return false;
+        if (!sentencepiece(&Routes::set_added)) return false;
         metadata_.set("tokenizer.ggml.add_space_prefix", false);
         return true;
+      case VocabularyRoute::sentencepiece_phi3:
+        return files_.tokenizer_class != "GPT2Tokenizer" && sentencepiece(&Routes::set_stated);
       case VocabularyRoute::llama_hf:
         return llama_hf();
       case VocabularyRoute::byte_level_bpe:
@@ -181,7 +183,9 @@ class Routes {
     return vocabulary;
   }
 
-  bool sentencepiece() {
+  using SetAdded = void (*)(Vocabulary&, std::uint64_t, const std::string&, bool);
+
+  bool sentencepiece(SetAdded set) {
     const std::string file = request_.directory.path_of("tokenizer.model");
     const std::optional<SentencePieceModel> model = read_sentencepiece("tokenizer.model");
     if (!model) return false;
@@ -198,22 +202,29 @@ class Routes {
                "tokenizer.json disagrees with tokenizer.model, which is used");
       }
     add_from_added_tokens_json(vocabulary);
+    const auto add = [&](std::optional<std::uint64_t> id, Json entry, const std::string& path) {
+      const std::optional<std::string> text = token_text(entry);
+      if (!id || !text) fail(ErrorCode::TK02, path, entry.offset(), "malformed added token");
+      if (*id < count)
+        set(vocabulary, *id, *text, is_true(member(entry, "special")));
+      else
+        warn(ErrorCode::TK02, path, entry, "added tokens beyond the vocabulary are left out");
+    };
     if (const Json decoder = member(files_.config, "added_tokens_decoder"))
-      for (const Json entry : decoder.children()) {
-        const std::optional<std::uint64_t> id = parse_index(entry.key());
-        const std::optional<std::string> text = token_text(entry);
-        if (!id || !text)
-          fail(ErrorCode::TK02, files_.config_path, entry.key_offset(), "malformed added token");
-        if (*id >= count) {
-          warn(ErrorCode::TK02, files_.config_path, entry,
-               "added tokens beyond the vocabulary are left out");
-          continue;
-        }
-        set_added(vocabulary, *id, *text, is_true(member(entry, "special")));
-      }
+      for (const Json entry : decoder.children())
+        add(parse_index(entry.key()), entry, files_.config_path);
+    const Json stated = member(files_.tokenizer, "added_tokens");
+    if (set == &Routes::set_stated && stated)
+      for (const Json entry : stated.children())
+        add(token_id(member(entry, "id"), files_.tokenizer_path), entry, files_.tokenizer_path);
     append_lists("llama", "default", vocabulary, true);
     append_special_tokens({files_, request_.config, count, false}, metadata_);
     return true;
+  }
+
+  static void set_stated(Vocabulary& vocabulary, std::uint64_t id, const std::string& text,
+                         bool special) {
+    vocabulary.set(id, text, kAddedScore, special ? control : user_defined);
   }
 
   static void set_added(Vocabulary& vocabulary, std::uint64_t id, const std::string& text,
@@ -412,7 +423,8 @@ class Routes {
     const std::optional<SentencePieceModel> model = read_sentencepiece(name);
     if (!model) return false;
     using Algorithm = SentencePieceModel::Algorithm;
-    if (model->algorithm == Algorithm::bpe && name == "tokenizer.model") return sentencepiece();
+    if (model->algorithm == Algorithm::bpe && name == "tokenizer.model")
+      return sentencepiece(&Routes::set_added);
     require_unigram(*model, file);
     const std::uint64_t count = vocabulary_size().value_or(model->pieces.size());
     check_rows(count, file);
@@ -517,6 +529,7 @@ std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
       {"tekken", VocabularyRoute::tekken},
       {"sentencepiece", VocabularyRoute::sentencepiece},
       {"sentencepiece_gemma", VocabularyRoute::sentencepiece_gemma},
+      {"sentencepiece_phi3", VocabularyRoute::sentencepiece_phi3},
       {"llama_hf", VocabularyRoute::llama_hf},
       {"byte_level_bpe", VocabularyRoute::byte_level_bpe},
       {"wordpiece", VocabularyRoute::wordpiece},

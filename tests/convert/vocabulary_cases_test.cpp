@@ -1,5 +1,6 @@
 // The tables of malformed tokenizers (tests/hardening/tokenizers.md), row by row: code, exit status
 // and offset.
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -160,6 +161,16 @@ std::vector<Case> json_cases() {
         R"({"decoder": {"type": "Sequence"}, "model": {"type": "BPE", "byte_fallback": true, "vocab": {")" +
             text + R"(": 0}, "merges": []}})",
         "TK07", "\"" + text);
+  {
+    std::string nested = "{\"normalizer\": ";
+    for (int i = 0; i < 10000; ++i) nested += R"({"type": "Sequence", "normalizers": [)";
+    row("tk_019", nested, "JS03", "");
+    std::size_t levels = 0;  // the first that is one too many
+    out.back().offset = static_cast<std::size_t>(
+        std::find_if(nested.begin(), nested.end(),
+                     [&](char c) { return (c == '{' || c == '[') && ++levels == 65; }) -
+        nested.begin());
+  }
   row("tk_017", R"({"model": {"type": "Unknown", "vocab": {}}})", "TK06", "\"Unknown\"");
   row("tk_018",
       R"({"pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": "(a+)+$"}},)"
@@ -208,6 +219,34 @@ std::vector<Case> json_cases() {
                  0,
                  {}});
   return out;
+}
+
+TEST(Merges, AMillionInAdversarialOrderAreRead) {
+  // Every merge of two of a thousand tokens, the longest ranks first.
+  std::string vocab, merges;
+  constexpr int kTokens = 1000;
+  int id = 0;
+  for (int a = 0; a < kTokens; ++a)
+    vocab += "\"" + std::to_string(a) + ".\": " + std::to_string(id++) + ",";
+  for (int a = kTokens; a-- > 0;)
+    for (int b = kTokens; b-- > 0;) {
+      const std::string left = std::to_string(a) + ".", right = std::to_string(b) + ".";
+      vocab += "\"" + left + right + "\": " + std::to_string(id++) + ",";
+      merges += "\"" + left + " " + right + "\",";
+    }
+  vocab.pop_back();
+  merges.pop_back();
+  const testing::TemporaryDirectory directory;
+  directory.write("tokenizer.json", tokenizer(vocab, merges));
+  const Directory opened(directory.path(), true);
+  Warnings warnings;
+  Metadata metadata;
+  const auto config = JsonDocument::parse("{}", "config.json", JsonRules{}, nullptr);
+  append_vocabulary({opened, config->root(), {VocabularyRoute::byte_level_bpe}, 0, {}}, metadata,
+                    warnings);
+  const auto* list = metadata.get<MetaArray>("tokenizer.ggml.merges");
+  ASSERT_NE(list, nullptr);
+  EXPECT_EQ(element_count(*list), std::uint64_t{kTokens} * kTokens);
 }
 
 class VocabularyCase : public ::testing::TestWithParam<Case> {};
