@@ -19,6 +19,20 @@ inline void decode_each(const std::byte* in, std::uint64_t values, float* out,
   }
 }
 
+// Lane l of the vector at kBits + i looks at bit l + i.
+alignas(64) constexpr std::int32_t kBits[16] = {1,   2,   4,    8,    16,   32,   64,    128,
+                                                256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+
+// Nibbles that name one of 16 levels: value i in the low nibble of byte i, value i + 16 in the high
+// one.
+inline void decode_32_levels(const std::uint8_t* nibbles, const float* levels, F scale, float* x) {
+  for (int i = 0; i < 16; i += kNativeLanes) {
+    const I bytes = I::load(nibbles + i);
+    store(x + i, lookup16(levels, bytes & I::set(15)) * scale);
+    store(x + 16 + i, lookup16(levels, shift_right<4>(bytes)) * scale);
+  }
+}
+
 inline F half_in_every_lane(std::uint16_t half) { return half_to_float(I::set(half)); }
 
 // `value` in the lanes where x has one of the bits, else 0.

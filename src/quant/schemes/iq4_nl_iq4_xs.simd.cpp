@@ -1,6 +1,7 @@
 // IQ4_NL and IQ4_XS over the closed set; the definition is iq4_nl_iq4_xs.cpp.
 #include "quant/schemes/iq4_nl_iq4_xs.hpp"
 
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/super_blocks.hpp"
 
@@ -198,11 +199,27 @@ void encode_iq4_xs(const EncodeInput& in, std::byte* out) noexcept {
   for_each_batch<BlockIQ4_XS, kSuperBlock, kBlocks>(in, out, encode_batch);
 }
 
+void decode_iq4_nl(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockIQ4_NL, kSubBlock>(in, values, out, [](const BlockIQ4_NL& block, float* x) {
+    decode_32_levels(block.nibbles, schemes::kLevels, half_in_every_lane(block.scale), x);
+  });
+}
+
+void decode_iq4_xs(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockIQ4_XS, kSuperBlock>(in, values, out, [](const BlockIQ4_XS& block, float* x) {
+    const F scale = half_in_every_lane(block.scale);
+    for (int j = 0; j < kSubBlocks; ++j) {
+      const F sub_scale = scale * F::set(static_cast<float>(block.scale_code(j) - 32));
+      decode_32_levels(block.nibbles + 16 * j, schemes::kLevels, sub_scale, x + kSubBlock * j);
+    }
+  });
+}
+
 }  // namespace
 
 extern const Kernel iq4_nl;
 extern const Kernel iq4_xs;
-const Kernel iq4_nl{DType::iq4_nl, encode_iq4_nl, nullptr};
-const Kernel iq4_xs{DType::iq4_xs, encode_iq4_xs, nullptr};
+const Kernel iq4_nl{DType::iq4_nl, encode_iq4_nl, decode_iq4_nl};
+const Kernel iq4_xs{DType::iq4_xs, encode_iq4_xs, decode_iq4_xs};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

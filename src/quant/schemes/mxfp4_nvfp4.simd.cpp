@@ -1,6 +1,7 @@
 // MXFP4 and NVFP4 over the closed set; the definition is mxfp4_nvfp4.cpp.
 #include "quant/schemes/mxfp4_nvfp4.hpp"
 
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/one_block.hpp"
 
@@ -80,11 +81,37 @@ void encode_nvfp4(const EncodeInput& in, std::byte* out) noexcept {
   });
 }
 
+void decode_mxfp4(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockMXFP4, BlockMXFP4::kValues>(
+      in, values, out, [](const BlockMXFP4& block, float* x) {
+        const F scale = F::set(BlockMXFP4::scale_of(block.exponent));
+        decode_32_levels(block.nibbles, schemes::kLevels, scale, x);
+      });
+}
+
+void decode_nvfp4(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockNVFP4, BlockNVFP4::kValues>(
+      in, values, out, [](const BlockNVFP4& block, float* x) {
+        constexpr int kGroup = BlockNVFP4::kGroup;
+        for (int group = 0; group < 4; ++group) {
+          std::uint64_t nibbles;
+          std::memcpy(&nibbles, block.nibbles + 8 * group, sizeof nibbles);
+          const std::uint64_t halves[] = {nibbles, nibbles >> 4};
+          std::uint8_t codes[kGroup];  // of which the low four bits count
+          std::memcpy(codes, halves, sizeof codes);
+          const F scale = F::set(BlockNVFP4::scale(block.scales[group]));
+          for (int i = 0; i < kGroup; i += kNativeLanes) {
+            store(x + kGroup * group + i, lookup16(schemes::kLevels, I::load(codes + i)) * scale);
+          }
+        }
+      });
+}
+
 }  // namespace
 
 extern const Kernel mxfp4;
 extern const Kernel nvfp4;
-const Kernel mxfp4{DType::mxfp4, encode_mxfp4, nullptr};
-const Kernel nvfp4{DType::nvfp4, encode_nvfp4, nullptr};
+const Kernel mxfp4{DType::mxfp4, encode_mxfp4, decode_mxfp4};
+const Kernel nvfp4{DType::nvfp4, encode_nvfp4, decode_nvfp4};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

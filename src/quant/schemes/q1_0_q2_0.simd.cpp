@@ -2,6 +2,7 @@
 #include "quant/schemes/q1_0_q2_0.hpp"
 
 #include "quant/kernels/batch.hpp"
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/one_block.hpp"
 
@@ -64,11 +65,41 @@ void encode_q2_0(const EncodeInput& in, std::byte* out) noexcept {
   });
 }
 
+void decode_q1_0(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockQ1_0, BlockQ1_0::kValues>(in, values, out, [](const BlockQ1_0& block, float* x) {
+    const F scale = half_in_every_lane(block.scale);
+    for (int at = 0; at < BlockQ1_0::kValues; at += 16) {
+      const I word = I::set(block.bits[at / 8] | block.bits[at / 8 + 1] << 8);
+      for (int i = 0; i < 16; i += kNativeLanes) {
+        store(x + at + i, select((word & I::load(kBits + i)) == I::set(0), -scale, scale));
+      }
+    }
+  });
+}
+
+void decode_q2_0(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockQ2_0, BlockQ2_0::kValues>(in, values, out, [](const BlockQ2_0& block, float* x) {
+    const F scale = half_in_every_lane(block.scale);
+    // A byte's four codes to four bytes.
+    std::int32_t words[BlockQ2_0::kValues / 4];
+    for (int i = 0; i < BlockQ2_0::kValues / 4; i += kNativeLanes) {
+      const I bytes = I::load(block.pairs + i);
+      const I apart = bytes | shift_left<6>(bytes) | shift_left<12>(bytes) | shift_left<18>(bytes);
+      store(words + i, apart & I::set(0x03030303));
+    }
+    std::uint8_t codes[BlockQ2_0::kValues];
+    std::memcpy(codes, words, sizeof codes);
+    for (int i = 0; i < BlockQ2_0::kValues; i += kNativeLanes) {
+      store(x + i, to_float(I::load(codes + i) - I::set(1)) * scale);
+    }
+  });
+}
+
 }  // namespace
 
 extern const Kernel q1_0;
 extern const Kernel q2_0;
-const Kernel q1_0{DType::q1_0, encode_q1_0, nullptr};
-const Kernel q2_0{DType::q2_0, encode_q2_0, nullptr};
+const Kernel q1_0{DType::q1_0, encode_q1_0, decode_q1_0};
+const Kernel q2_0{DType::q2_0, encode_q2_0, decode_q2_0};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

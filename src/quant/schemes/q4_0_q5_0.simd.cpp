@@ -83,8 +83,6 @@ Codes codes(const schemes::BlockQ4_0& block, int i) {
   return {bytes & I::set(15), shift_right<4>(bytes)};
 }
 Codes codes(const schemes::BlockQ5_0& block, int i) {
-  alignas(64) static constexpr std::int32_t kBits[16] = {
-      1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
   std::int32_t fifth_bits;
   std::memcpy(&fifth_bits, block.fifth_bits, sizeof fifth_bits);
   const I place = I::load(kBits + i);

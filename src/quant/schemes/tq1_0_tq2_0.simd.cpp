@@ -1,6 +1,7 @@
 // TQ1_0 and TQ2_0 over the closed set; the definition is tq1_0_tq2_0.cpp.
 #include "quant/schemes/tq1_0_tq2_0.hpp"
 
+#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/one_block.hpp"
 
@@ -60,11 +61,62 @@ void encode(const EncodeInput& in, std::byte* out) noexcept {
   });
 }
 
+// The levels -1, 0, 1 of one digit of each byte, and the bytes without it.
+struct Carry {
+  F level;
+  I rest;
+};
+inline Carry carry_out(I bytes) {
+  const I product = bytes * I::set(3);
+  return {to_float(shift_right<8>(product) - I::set(1)), product & I::set(255)};
+}
+
+void decode_tq1_0(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockTQ1_0, BlockTQ1_0::kValues>(
+      in, values, out, [](const BlockTQ1_0& block, float* x) {
+        const F scale = half_in_every_lane(block.scale);
+        const auto unpack_five = [scale](const std::uint8_t* bytes, int stride, float* to) {
+          for (int i = 0; i < stride; i += kNativeLanes) {
+            Carry carry{scale, I::load(bytes + i)};
+            for (int n = 0; n < 5; ++n) {
+              carry = carry_out(carry.rest);
+              store(to + stride * n + i, carry.level * scale);
+            }
+          }
+        };
+        unpack_five(block.fives, 32, x);
+        unpack_five(block.fives + 32, 16, x + 160);
+        float levels[16];
+        for (int e = 0; e < 16; ++e) levels[e] = BlockTQ1_0::level(block.fours[e % 4], e / 4);
+        for (int i = 0; i < 16; i += kNativeLanes) {
+          store(x + 240 + i, F::load(levels + i) * scale);
+        }
+      });
+}
+
+void decode_tq2_0(const std::byte* in, std::uint64_t values, float* out) noexcept {
+  decode_each<BlockTQ2_0, BlockTQ2_0::kValues>(
+      in, values, out, [](const BlockTQ2_0& block, float* x) {
+        const F scale = half_in_every_lane(block.scale);
+        const auto level = [](I code) { return to_float((code & I::set(3)) - I::set(1)); };
+        for (int half = 0; half < 2; ++half) {
+          for (int i = 0; i < 32; i += kNativeLanes) {
+            const I bytes = I::load(block.pairs + 32 * half + i);
+            float* to = x + 128 * half + i;
+            store(to, level(bytes) * scale);
+            store(to + 32, level(shift_right<2>(bytes)) * scale);
+            store(to + 64, level(shift_right<4>(bytes)) * scale);
+            store(to + 96, level(shift_right<6>(bytes)) * scale);
+          }
+        }
+      });
+}
+
 }  // namespace
 
 extern const Kernel tq1_0;
 extern const Kernel tq2_0;
-const Kernel tq1_0{DType::tq1_0, encode<BlockTQ1_0>, nullptr};
-const Kernel tq2_0{DType::tq2_0, encode<BlockTQ2_0>, nullptr};
+const Kernel tq1_0{DType::tq1_0, encode<BlockTQ1_0>, decode_tq1_0};
+const Kernel tq2_0{DType::tq2_0, encode<BlockTQ2_0>, decode_tq2_0};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA
