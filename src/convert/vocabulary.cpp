@@ -193,7 +193,8 @@ class Routes {
     const std::uint64_t count = vocabulary_size().value_or(pieces.size());
     check_rows(count, file);
     Vocabulary vocabulary = from_pieces(pieces, count, file);
-    if (const Json list = member(member(files_.tokenizer, "model"), "vocab"); list)
+    if (const Json list = member(member(files_.tokenizer, "model"), "vocab");
+        list && list.is_object())
       for (const Json entry : list.children()) {
         const std::optional<std::uint64_t> id =
             entry.is_number() ? entry.as_u64() : std::optional<std::uint64_t>();
@@ -210,7 +211,8 @@ class Routes {
       else
         warn(ErrorCode::TK02, path, entry, "added tokens beyond the vocabulary are left out");
     };
-    if (const Json decoder = member(files_.config, "added_tokens_decoder"))
+    if (const Json decoder = member(files_.config, "added_tokens_decoder");
+        decoder && decoder.is_object())
       for (const Json entry : decoder.children())
         add(parse_index(entry.key()), entry, files_.config_path);
     const Json stated = member(files_.tokenizer, "added_tokens");
@@ -242,6 +244,8 @@ class Routes {
     if (!text) return;
     const std::string file = request_.directory.path_of("added_tokens.json");
     const auto document = JsonDocument::parse(std::move(*text), file, JsonRules{}, &warnings_);
+    if (!document->root().is_object())
+      fail(ErrorCode::TK02, file, document->root().offset(), "added tokens that are not an object");
     for (const Json entry : document->root().children()) {
       const std::uint32_t id = token_id(entry, file);
       if (id < vocabulary.tokens.size())

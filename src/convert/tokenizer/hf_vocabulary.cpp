@@ -128,7 +128,7 @@ class Reader {
   // In the order of their stated ids.
   void read_config_tokens() {
     const Json list = member(files_.config, "added_tokens_decoder");
-    if (!list) return;
+    if (!list || !list.is_object()) return;
     std::map<std::uint64_t, AddedToken> sorted;
     for (const Json entry : list.children()) {
       const std::optional<std::uint64_t> id = parse_index(entry.key());

@@ -524,8 +524,9 @@ class Encoder {
     std::vector<std::uint32_t> before, after;
     if (type == "BertProcessing" || type == "RobertaProcessing") {
       const auto id_of = [&](std::string_view key, std::vector<std::uint32_t>& into) {
-        if (const Json pair = member(step, key))
-          into.push_back(token_id(pair.first_child().next_sibling(), files_.tokenizer_path));
+        const Json pair = member(step, key);
+        if (const Json text = pair ? pair.first_child() : Json())
+          into.push_back(token_id(text.next_sibling(), files_.tokenizer_path));
       };
       id_of("cls", before);
       id_of("sep", after);
