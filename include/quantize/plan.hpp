@@ -96,7 +96,8 @@ struct Plan {
   NonFinite nonfinite = NonFinite::automatic;
   bool reference_quirks = false;
   std::shared_ptr<const ImportanceData> importance;  // keeps PlannedTensor::importance alive
-  std::uint64_t values = 0;                          // weights in all tensors
+  std::uint64_t missing_importance = 0;  // tensors that need importance weights and have none
+  std::uint64_t values = 0;              // weights in all tensors
   std::uint64_t bytes() const noexcept;
   double bits_per_weight()
       const noexcept;  // tensor bytes x 8 / values, padding and header excluded

@@ -431,6 +431,7 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
     if (require_importance) throw Error(problem);
     warnings.add(problem);
   }
+  plan.missing_importance = missing.size();
   check_names(model, tensors, warnings);
 
   const auto total_tensors = static_cast<std::int32_t>(tensors.size());

@@ -1,7 +1,7 @@
 // Plans as one screen for people and one document for programs:
 //
 //   { "schema": "quantize-plan-1", "model", "architecture", "source_format", "source_bytes",
-//     "plans": [{ "target", "bytes", "bits_per_weight", "ratio", "values",
+//     "plans": [{ "target", "bytes", "bits_per_weight", "ratio", "values", "missing_importance",
 //                 "files": [{ "bytes", "header_bytes" }],
 //                 "types": [{ "type", "tensors", "values", "bytes" }],
 //                 "substitutions": [{ "wanted", "type", "reason", "tensors", "values" }],
@@ -83,17 +83,20 @@ void write_text(const Model& model, std::span<const Plan> plans, bool tensors, s
   report::Table table;
   table.row({"target", "bytes", "size", "bits/weight", "of source", "pieces", "substituted",
              "tensors by type"});
-  bool any = false;
+  bool any = false, unweighted = false;
   for (std::size_t i = 0; i < plans.size(); ++i) {
     std::uint64_t substituted = 0;
     for (const report::Substitution& s : summaries[i].substitutions) substituted += s.values;
     any = any || substituted != 0;
-    table.row({label_text(plans[i].target), grouped(plans[i].bytes()), megabytes(plans[i].bytes()),
-               fixed(plans[i].bits_per_weight(), 2), percent(plans[i].bytes(), source_bytes),
-               std::to_string(plans[i].files.size()), percent(substituted, plans[i].values),
-               types_text(summaries[i])});
+    const bool marked = plans[i].missing_importance != 0;
+    unweighted = unweighted || marked;
+    table.row({label_text(plans[i].target) + (marked ? " *" : ""), grouped(plans[i].bytes()),
+               megabytes(plans[i].bytes()), fixed(plans[i].bits_per_weight(), 2),
+               percent(plans[i].bytes(), source_bytes), std::to_string(plans[i].files.size()),
+               percent(substituted, plans[i].values), types_text(summaries[i])});
   }
   table.print(out);
+  if (unweighted) out << "\n* needs importance weights (--imatrix)\n";
   if (any) out << "\nsubstitutions, because of shapes\n";
   for (std::size_t i = 0; i < plans.size(); ++i) write_substitutions(plans[i], summaries[i], out);
   if (tensors) {
@@ -127,6 +130,7 @@ Object plan_object(const Model& model, const Plan& plan) {
                 {"bits_per_weight", report::number(plan.bits_per_weight())},
                 {"ratio", report::number(summary.ratio)},
                 {"values", plan.values},
+                {"missing_importance", plan.missing_importance},
                 {"files", std::move(files)},
                 {"types", report::types_array(summary)},
                 {"substitutions", report::substitutions_array(summary)},

@@ -269,5 +269,28 @@ TEST(ReferenceQuirks, ChangeOnlyWhatDecodesWrongly) {
   fs::remove_all(folder);
 }
 
+// A plan that was only to be looked at.
+TEST(MissingImportance, IsAnErrorNotACrashWhenAPlanRunsAllTheSame) {
+  const fs::path folder =
+      fs::temp_directory_path() / ("quantize-missing-" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  const SyntheticModel synthetic = write_model(kLlama, (folder / "model.gguf").string());
+  Warnings warnings;
+  const Model model = open_model(synthetic.paths[0], {}, warnings);
+  Recipe recipe;
+  recipe.target = find_target("iq2_xxs");
+  const Plan plan = make_plan(model, recipe, warnings, false);
+  const auto sink = make_file_sink((folder / "out.gguf").string(), {}, warnings);
+  const Output output{&plan, sink.get()};
+  try {
+    run(model, {&output, 1}, {}, warnings);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::QZ07);
+  }
+  EXPECT_FALSE(fs::exists(folder / "out.gguf"));
+  fs::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace quantize::test

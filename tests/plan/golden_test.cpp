@@ -49,7 +49,7 @@ Table read_table(const std::string& name) {
     const std::size_t equals = word.find('=');
     if (word.compare(0, equals, "architecture") == 0) {
       table.architecture = word.substr(equals + 1);
-    } else {
+    } else if (word.find('.', equals) == word.npos) {  // no rule looks at fractions
       table.keys.emplace_back(word.substr(0, equals), number(word.substr(equals + 1)));
     }
   }

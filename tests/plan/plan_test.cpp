@@ -170,7 +170,8 @@ TEST(Plan, APresetSaysWhetherItNeedsImportance) {
   const Model model = llama(16, 8, 8, 256, false);
   for (const Preset& preset : presets()) {
     Warnings warnings;
-    make_plan(model, recipe_for(preset.name), warnings, false);
+    const Plan plan = make_plan(model, recipe_for(preset.name), warnings, false);
+    EXPECT_EQ(plan.missing_importance != 0, preset.needs_importance) << preset.name;
     bool needed = false;
     for (const auto& entry : warnings.entries()) needed |= entry.first.code == ErrorCode::QZ07;
     EXPECT_EQ(needed, preset.needs_importance) << preset.name;

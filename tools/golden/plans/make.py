@@ -73,6 +73,25 @@ def fused(architecture, layers, width, feed_forward, heads, shared, head, vocabu
                  around(width, vocabulary, tied, per_layer(layers, shapes)), vocab_size=vocabulary)
 
 
+def experts(architecture, layers, dense, width, attention, more, tied=False, last=None):
+    """Experts of 512 rows beside one shared one, behind `dense` layers without."""
+    feed_forward = {"ffn_gate": (1536, width), "ffn_up": (1536, width), "ffn_down": (width, 1536)}
+    sparse = {"ffn_gate_inp": (16, width), "ffn_gate_exps": (16, 512, width), "ffn_up_exps": (16, 512, width),
+              "ffn_down_exps": (16, width, 512), "ffn_gate_shexp": (512, width), "ffn_up_shexp": (512, width),
+              "ffn_down_shexp": (width, 512)}
+    listed = [(f"blk.{i}.{name}.weight", shape) for i in range(layers)
+              for name, shape in {**attention, **(feed_forward if i < dense else sparse),
+                                  **(last if last and i == layers - 1 else {})}.items()]
+    return model(architecture, layers, width, 1536, 16, 4, 64, around(width, 32000, tied, listed),
+                 vocab_size=32000, expert_count=16, expert_used_count=4, expert_feed_forward_length=512,
+                 expert_shared_count=1, leading_dense_block_count=dense, **more)
+
+
+SEPARATE = {"attn_q": (1024, 1024), "attn_k": (256, 1024), "attn_v": (256, 1024), "attn_output": (1024, 1024)}
+LATENT = {"attn_q_a": (512, 1024), "attn_q_b": (1536, 512), "attn_kv_a_mqa": (320, 1024), "attn_kv_b": (2048, 256),
+          "attn_k_b": (16, 256, 64), "attn_v_b": (16, 64, 256), "attn_output": (1024, 1024)}
+LATENT_KEYS = {"attention.kv_lora_rank": 256, "attention.q_lora_rank": 512, "attention.key_length_mla": 96,
+               "attention.value_length_mla": 64, "attention.key_length": 320, "attention.value_length": 256}
 VALUES_AND_DOWN = ("attn_v", "ffn_down")
 MODELS = {
     "llama-3.2-1b": llama(16, 2048, 8192, 32, 8, 64, 128256, True),
@@ -92,6 +111,17 @@ MODELS = {
     "falcon-40b": fused("falcon", 60, 8192, 32768, 128, 8, 64, 65024, False),
     "phi-3-mini": fused("phi3", 32, 3072, 8192, 32, 32, 96, 32064, False),
     "qwen2-72b": ("qwen2",) + llama(80, 8192, 29568, 64, 8, 128, 152064, False, listed=VALUES_AND_DOWN)[1:],
+    "jais-2-70b": ("jais2",) + llama(68, 7168, 26624, 56, 56, 128, 150272, False, listed=VALUES_AND_DOWN)[1:],
+    # Names of their own; experts beside dense layers; appended layers; layers that run twice.
+    "qwen-3-moe": experts("qwen3moe", 9, 0, 1024, SEPARATE, {}),
+    "deepseek-2": experts("deepseek2", 9, 1, 1024, LATENT, LATENT_KEYS),
+    "glm-4-moe": experts("glm4moe", 17, 2, 1024, SEPARATE, {"nextn_predict_layers": 1}, last={
+        "nextn.eh_proj": (1024, 2048), "nextn.embed_tokens": (32000, 1024)}),
+    "bailing-moe-3": experts("bailingmoe3", 9, 1, 1024, LATENT, {
+        **LATENT_KEYS, "ssm.conv_kernel": 4, "kda.head_dim": 64, "kda.gate_lower_bound": -5.0,
+        "expert_gating_func": 2}, tied=True),
+    "nanbeige": (lambda m: ("nanbeige", {**m[1], "num_loops": 2}, m[2]))(
+        llama(10, 1024, 2048, 16, 4, 64, 32000, True)),
 }
 
 
@@ -100,7 +130,8 @@ def write_sparse(path, architecture, numbers, listed):
     u32 = lambda key, value: text(key) + struct.pack("<II", 4, value)
     f32 = lambda key, value: text(key) + struct.pack("<If", 6, value)
     keys = [text("general.architecture") + struct.pack("<I", 8) + text(architecture)]
-    keys += [u32(f"{architecture}.{key}", value) for key, value in numbers.items()]
+    keys += [(f32 if isinstance(value, float) else u32)(f"{architecture}.{key}", value)
+             for key, value in numbers.items()]
     keys += [f32(f"{architecture}.attention.layer_norm_{kind}epsilon", 1e-5) for kind in ("rms_", "")]
     keys += [u32("general.file_type", 1)]
     infos, offset = b"", 0
