@@ -46,6 +46,16 @@ inline void set_scale_nibble(std::uint8_t* scales, std::size_t j, int code) noex
   scales[j / 2] = static_cast<std::uint8_t>(scales[j / 2] | code << (4 * (j % 2)));
 }
 
+// A value of a block whose points hold codes of magnitudes. The block says what a group is made of:
+// point() of kDigits values, signs_of() eight, step() of sixteen.
+template <class Block>
+float signed_magnitude(const Block& block, float scale, std::size_t e) noexcept {
+  const unsigned code =
+      grid_search::digit(block.point(e / Block::kDigits), e % Block::kDigits, Block::kBits);
+  return with_sign(block.step(scale, e / 16) * Block::kMagnitudes[code], block.signs_of(e / 8),
+                   e % 8);
+}
+
 template <class Block>
 void encode_grid_blocks(const EncodeInput& in, std::byte* out) noexcept {
   const Neighbours& grid = Block::neighbours();

@@ -22,8 +22,6 @@ namespace {
 using grid_search::SecondPass;
 using grid_search::SubBlock;
 
-constexpr float kMagnitudes[4] = {8, 25, 43, 0};
-
 struct Iq2 {
   static constexpr std::size_t kDigits = 8;
   static constexpr unsigned kBits = 2;
@@ -34,9 +32,10 @@ struct Iq2 {
   static constexpr float kPlainMeanShare = 0.25F;
   static constexpr bool kHasQuirk = false;
 
-  static float magnitude(float scale, int code, std::uint16_t point, std::size_t e) noexcept {
-    return scale * (0.5F + static_cast<float>(code)) * 0.25F *
-           kMagnitudes[grid_search::digit(point, e % kDigits, kBits)];
+  static constexpr float kMagnitudes[8] = {8, 25, 43};
+
+  static float quarter_step(float scale, int code) noexcept {
+    return scale * (0.5F + static_cast<float>(code)) * 0.25F;
   }
 };
 
@@ -65,12 +64,14 @@ struct BlockIQ2_XXS : Iq2 {
     groups[j].word.set_signs(found.signs);
   }
   void set_scale_code(std::size_t j, int code) noexcept { groups[j].word.set_scale_code(code); }
-  float value(float d, std::size_t e) const noexcept {
-    const auto& group = groups[e / 32];
-    const std::size_t l = e % 32 / 8;
-    return with_sign(magnitude(d, group.word.scale_code(), grids::kIq2Xxs[group.indices[l]], e),
-                     group.word.signs(l), e % 8);
+  std::uint16_t point(std::size_t g) const noexcept {
+    return grids::kIq2Xxs[groups[g / 4].indices[g % 4]];
   }
+  unsigned signs_of(std::size_t g) const noexcept { return groups[g / 4].word.signs(g % 4); }
+  float step(float d, std::size_t j) const noexcept {
+    return quarter_step(d, groups[j / 2].word.scale_code());
+  }
+  float value(float d, std::size_t e) const noexcept { return signed_magnitude(*this, d, e); }
 };
 
 struct BlockIQ2_XS : Iq2 {
@@ -92,11 +93,14 @@ struct BlockIQ2_XS : Iq2 {
     }
   }
   void set_scale_code(std::size_t j, int code) noexcept { set_scale_nibble(scales, j, code); }
-  float value(float d, std::size_t e) const noexcept {
-    const unsigned group = groups[e / 8];
-    return with_sign(magnitude(d, scale_nibble(scales, e / 16), grids::kIq2Xs[group & 511U], e),
-                     all_signs(group >> 9), e % 8);
+  std::uint16_t point(std::size_t g) const noexcept { return grids::kIq2Xs[groups[g] & 511U]; }
+  unsigned signs_of(std::size_t g) const noexcept {
+    return all_signs(static_cast<unsigned>(groups[g] >> 9));
   }
+  float step(float d, std::size_t j) const noexcept {
+    return quarter_step(d, scale_nibble(scales, j));
+  }
+  float value(float d, std::size_t e) const noexcept { return signed_magnitude(*this, d, e); }
 };
 
 struct BlockIQ2_S : Iq2 {
@@ -124,12 +128,14 @@ struct BlockIQ2_S : Iq2 {
     }
   }
   void set_scale_code(std::size_t j, int code) noexcept { set_scale_nibble(scales, j, code); }
-  float value(float d, std::size_t e) const noexcept {
-    const std::size_t g = e / 8;
-    const int index = index_low[g] | (index_high[g / 4] >> (2 * (g % 4)) & 3) << 8;
-    return with_sign(magnitude(d, scale_nibble(scales, e / 16), grids::kIq2S[index], e), signs[g],
-                     e % 8);
+  std::uint16_t point(std::size_t g) const noexcept {
+    return grids::kIq2S[index_low[g] | (index_high[g / 4] >> (2 * (g % 4)) & 3) << 8];
   }
+  unsigned signs_of(std::size_t g) const noexcept { return signs[g]; }
+  float step(float d, std::size_t j) const noexcept {
+    return quarter_step(d, scale_nibble(scales, j));
+  }
+  float value(float d, std::size_t e) const noexcept { return signed_magnitude(*this, d, e); }
 };
 
 }  // namespace

@@ -52,13 +52,13 @@ struct BlockIQ3_XXS : Iq3 {
     words[j].set_signs(found.signs);
   }
   void set_scale_code(std::size_t j, int code) noexcept { words[j].set_scale_code(code); }
-  float value(float d, std::size_t e) const noexcept {
-    constexpr float kMagnitudes[8] = {4, 12, 20, 28, 36, 44, 52, 62};
-    const SignWord& word = words[e / 32];
-    const float step = d * (0.5F + static_cast<float>(word.scale_code())) * 0.5F;
-    const unsigned digit = grid_search::digit(grids::kIq3Xxs[indices[e / 4]], e % kDigits, kBits);
-    return with_sign(step * kMagnitudes[digit], word.signs(e % 32 / 8), e % 8);
+  static constexpr float kMagnitudes[8] = {4, 12, 20, 28, 36, 44, 52, 62};
+  std::uint16_t point(std::size_t g) const noexcept { return grids::kIq3Xxs[indices[g]]; }
+  unsigned signs_of(std::size_t g) const noexcept { return words[g / 4].signs(g % 4); }
+  float step(float d, std::size_t j) const noexcept {
+    return d * (0.5F + static_cast<float>(words[j / 2].scale_code())) * 0.5F;
   }
+  float value(float d, std::size_t e) const noexcept { return signed_magnitude(*this, d, e); }
 };
 
 struct BlockIQ3_S : Iq3 {
@@ -84,13 +84,15 @@ struct BlockIQ3_S : Iq3 {
     for (std::size_t k = 0; k < 4; ++k) signs[4 * j + k] = found.signs[k];
   }
   void set_scale_code(std::size_t j, int code) noexcept { set_scale_nibble(scales, j, code); }
-  float value(float d, std::size_t e) const noexcept {
-    const std::size_t g = e / 4;
-    const int index = index_low[g] | (index_high[e / 32] >> (g % 8) & 1) << 8;
-    const float step = d * static_cast<float>(1 + 2 * scale_nibble(scales, e / 32));
-    const unsigned digit = grid_search::digit(grids::kIq3S[index], e % kDigits, kBits);
-    return with_sign(step * static_cast<float>(2 * digit + 1), signs[e / 8], e % 8);
+  static constexpr float kMagnitudes[8] = {1, 3, 5, 7, 9, 11, 13, 15};
+  std::uint16_t point(std::size_t g) const noexcept {
+    return grids::kIq3S[index_low[g] | (index_high[g / 8] >> (g % 8) & 1) << 8];
   }
+  unsigned signs_of(std::size_t g) const noexcept { return signs[g]; }
+  float step(float d, std::size_t j) const noexcept {
+    return d * static_cast<float>(1 + 2 * scale_nibble(scales, j / 2));
+  }
+  float value(float d, std::size_t e) const noexcept { return signed_magnitude(*this, d, e); }
 
   // The reference writes low index bytes and signs one sub-block after the other, without room for
   // those that count as zero, while the other fields keep their places: what follows such a
