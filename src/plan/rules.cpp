@@ -434,6 +434,67 @@ Pattern* match(std::vector<Pattern>& patterns, const std::string& name) {
   return nullptr;
 }
 
+// The reference's mixture: what a preset gives a tensor that nothing else decides about. Counts the
+// tensors that it is asked about, in order.
+class Mixture {
+ public:
+  Mixture(const std::vector<RuleTensor>& tensors, const ModelFacts& facts, const Recipe& recipe)
+      : facts_(facts), recipe_(recipe), preset_(*recipe.target.preset) {
+    tied_ = std::none_of(tensors.begin(), tensors.end(),
+                         [](const RuleTensor& t) { return t.name == "output.weight"; });
+    values_ = static_cast<std::uint64_t>(
+        std::count_if(tensors.begin(), tensors.end(),
+                      [](const RuleTensor& t) { return (category_of(t.name) & kValueLike) != 0; }));
+    situation_.preset = preset_.name;
+    situation_.queries_per_key = facts.kv_heads == 0 ? 0 : facts.heads / facts.kv_heads;
+    situation_.experts = facts.experts;
+    situation_.falcon = facts.architecture == "falcon";
+    situation_.roles_decide = facts.architecture == "bailingmoe3";
+    situation_.importance = recipe.importance && !recipe.importance->entries.empty();
+  }
+
+  Choice choose(const RuleTensor& tensor, Category category) {
+    const DType default_type = preset_.default_type;
+    situation_.category = category;
+    situation_.stacked = tensor.shape.matrices() > 1;
+    situation_.fits = tensor.shape.row_values() % info(default_type).block_values == 0;
+    count(tensor, category);
+    Choice choice{default_type, {}};
+    const bool is_output = category == kOutput || (category == kTokenEmbedding && tied_);
+    if (is_output && recipe_.output_tensor_type) {
+      return {*recipe_.output_tensor_type, "--output-tensor-type, for tied embeddings"};
+    }
+    apply_rules(is_output ? kOutput : category, situation_, choice);
+    if ((category & kValueLike) == 0 || is_listed(kIgnoreNames, preset_.name)) return choice;
+    if (facts_.experts == 8) return {DType::q8_0, "values are small beside eight experts"};
+    if (is_seventy_billion(facts_) && (choice.type == DType::q3_k || choice.type == DType::q4_k)) {
+      return {DType::q5_k, "values of a 70B model are shared by eight heads: cheap and sensitive"};
+    }
+    return choice;
+  }
+
+ private:
+  void count(const RuleTensor& tensor, Category category) {
+    situation_.n = facts_.layers;
+    if ((category & kValueLike) != 0) {
+      situation_.i = next_value_++;
+      situation_.n = values_;
+    } else if (category == kDown || category == kGate || category == kUp) {
+      situation_.i = (category == kDown ? next_down_ : category == kGate ? next_gate_ : next_up_)++;
+      if (facts_.experts > 1 && !is_listed(kIgnoreNames, preset_.name))
+        situation_.i = layer_in(tensor.name, facts_);
+    }
+  }
+
+  const ModelFacts& facts_;
+  const Recipe& recipe_;
+  const Preset& preset_;
+  bool tied_ = false;
+  std::uint64_t values_ = 0;  // how many value-like tensors there are
+  std::uint64_t next_value_ = 0, next_down_ = 0, next_gate_ = 0, next_up_ = 0;
+  Situation situation_;
+};
+
 }  // namespace
 
 std::int64_t layer_of(std::string_view name) noexcept {
@@ -531,24 +592,8 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
   const bool pure = recipe.pure || recipe.target.pure;
   const DType default_type = preset.default_type;
   const bool copy = preset.name == "copy";
-  const bool tied = std::none_of(tensors.begin(), tensors.end(),
-                                 [](const RuleTensor& t) { return t.name == "output.weight"; });
-  const auto value_like = static_cast<std::uint64_t>(
-      std::count_if(tensors.begin(), tensors.end(),
-                    [](const RuleTensor& t) { return (category_of(t.name) & kValueLike) != 0; }));
-  const bool seventy_billion = is_seventy_billion(facts);
   std::vector<Pattern> patterns = compile_patterns(recipe);
-  const bool layers_by_name = facts.experts > 1 && !is_listed(kIgnoreNames, preset.name);
-  std::uint64_t next_value = 0, next_down = 0, next_gate = 0, next_up = 0;
-
-  Situation situation;
-  situation.preset = preset.name;
-  situation.queries_per_key = facts.kv_heads == 0 ? 0 : facts.heads / facts.kv_heads;
-  situation.experts = facts.experts;
-  situation.falcon = facts.architecture == "falcon";
-  situation.roles_decide = facts.architecture == "bailingmoe3";
-  situation.importance = recipe.importance && !recipe.importance->entries.empty();
-
+  Mixture mixture(tensors, facts, recipe);
   std::vector<Decision> decisions;
   decisions.reserve(tensors.size());
   for (const RuleTensor& tensor : tensors) {
@@ -587,35 +632,7 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
       } else if (pure) {
         decision.rule = "--pure: the same type for all";
       } else {
-        Choice choice{default_type, {}};
-        const bool is_output = category == kOutput || (category == kTokenEmbedding && tied);
-        situation.category = category;
-        situation.stacked = tensor.shape.matrices() > 1;
-        situation.fits = tensor.shape.row_values() % info(default_type).block_values == 0;
-        situation.i = 0;
-        situation.n = facts.layers;
-        if ((category & kValueLike) != 0) {
-          situation.i = next_value++;
-          situation.n = value_like;
-        } else if (category == kDown || category == kGate || category == kUp) {
-          std::uint64_t& next = category == kDown   ? next_down
-                                : category == kGate ? next_gate
-                                                    : next_up;
-          situation.i = next++;
-          if (layers_by_name) situation.i = layer_in(tensor.name, facts);
-        }
-        if (is_output && recipe.output_tensor_type) {
-          choice = {*recipe.output_tensor_type, "--output-tensor-type, for tied embeddings"};
-        } else {
-          apply_rules(is_output ? kOutput : category, situation, choice);
-        }
-        if ((category & kValueLike) != 0 && !is_listed(kIgnoreNames, preset.name)) {
-          if (seventy_billion && (choice.type == DType::q3_k || choice.type == DType::q4_k)) {
-            choice = {DType::q5_k,
-                      "values of a 70B model are shared by eight heads: cheap and sensitive"};
-          }
-          if (facts.experts == 8) choice = {DType::q8_0, "values are small beside eight experts"};
-        }
+        const Choice choice = mixture.choose(tensor, category);
         decision.type = choice.type;
         if (!choice.reason.empty()) decision.rule = choice.reason;
       }

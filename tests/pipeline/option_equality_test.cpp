@@ -87,6 +87,17 @@ const std::vector<Case>& cases() {
          r.token_embedding_type = DType::iq4_nl;
          o.token_embedding_type = info(DType::iq4_nl).gguf_id;
        }},
+      {"output_type_of_tied_embeddings",
+       [] {
+         ModelShape shape = kLlama;
+         shape.tied = true;
+         return shape;
+       }(),
+       {"q4_k_m", "iq3_s", "q8_0"},
+       [](M, R r, O o) {
+         r.output_tensor_type = DType::q5_0;
+         o.output_tensor_type = info(DType::q5_0).gguf_id;
+       }},
       {"tensor_types",
        kLlama,
        {"q4_k_m", "iq3_s"},
