@@ -104,7 +104,9 @@ inline F lookup_digit(const float* table, I index) {
 
 // Of a table just stored, reading entries by broadcast is cheaper than what compilers do instead:
 // shuffling them out of the vectors that they still have.
-inline void keep_in_memory(const float* table) { asm volatile("" : : "r"(table) : "memory"); }
+inline void keep_in_memory(const float* table) noexcept {
+  asm volatile("" : : "r"(table) : "memory");
+}
 
 // A group's values and roots of weights, each repeated for all digits.
 struct GroupTable {
@@ -126,7 +128,7 @@ class NearestCandidate {
   }
 
   std::uint16_t operator()(const Neighbours::Code& code, const GroupTable& group,
-                           float scale) const {
+                           float scale) const noexcept {
     alignas(64) float terms[kTableSize];
     for (int i = 0; i < kTableSize; i += kNativeLanes) {
       const F error =
@@ -400,7 +402,7 @@ void encode_grid(const EncodeInput& in, std::byte* out) noexcept {
   constexpr int kSubBlocks = GridInput<Block>::kSubBlocks;
   GridSearch<Block> search(Block::neighbours());
   for_each_batch<Block, 256, kGridBatch>(
-      in, out, [&](const Batch<kGridBatch>& batch, Block(&blocks)[kGridBatch]) {
+      in, out, [&](const Batch<kGridBatch>& batch, Block(&blocks)[kGridBatch]) noexcept {
         // Four chains of additions at a time.
         float sums[kGridBatch] = {};
         for (int e = 0; e < 256; ++e) {

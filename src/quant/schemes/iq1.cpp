@@ -1,37 +1,11 @@
-// The 1-bit grid types: 256 values in 50 bytes (IQ1_S, 1.56 bits per value) or 56 (IQ1_M, 1.75). A
-// point is eight ternary digits -1, 0, 1, all shifted up or down by an eighth:
-//
-//   both    0..31 low bytes of the grid indices, one per 8 values
-//   IQ1_S   before them 0..1 scale (half); after, 34..49 per 32 values a word: three more index
-//   bits
-//           of each group, scale code s of 3 bits, direction of the shift (set: down)
-//   IQ1_M   32..47 per 8 values a nibble: three more index bits, direction   48..55 four words of
-//           four scale codes of 3 bits (one per 16 values), and a nibble of the scale (half) on top
-//
-//   value = scale * (2 s + 1) * (digit + shift)
-//
-// The best split of the sorted values into lowest, middle and highest digits is found by trying
-// all: with prefix sums each costs a few operations. Only then the groups move to points of the
-// grid.
+// IQ1_S and IQ1_M as encoders; their blocks are described in iq1.hpp.
+#include "quant/schemes/iq1.hpp"
+
 #include <array>
 #include <limits>
 
-#include "quant/grid_search.hpp"
-#include "quant/grids.hpp"
-#include "quant/schemes/grid_blocks.hpp"
-
 namespace quantize::schemes {
 namespace {
-
-using grid_search::digit;
-
-constexpr unsigned kBits = 2;
-// What digits 0, 1, 2 stand for, shifted up and down.
-constexpr float kLevels[2][3] = {{-0.875F, 0.125F, 1.125F}, {-1.125F, -0.125F, 0.875F}};
-
-float level(std::uint16_t point, std::size_t e, bool down) noexcept {
-  return kLevels[down][digit(point, e % 8, kBits)];
-}
 
 // Indices of the values in ascending order, equal ones (zeros of both signs too) as they come.
 template <std::size_t kCount>
@@ -44,14 +18,6 @@ std::array<std::uint8_t, kCount> ascending(const float* x) noexcept {
   }
   return order;
 }
-
-// What a sub-block becomes: a scale >= 0, and per group of eight a point and a direction.
-template <std::size_t kGroups>
-struct Ternary {
-  float scale = 0;
-  std::uint16_t points[kGroups] = {};
-  bool down[kGroups] = {};
-};
 
 // A split of sorted values: below `first` digit 0, below `second` digit 1, the others 2.
 struct Split {
@@ -67,7 +33,7 @@ void set_digits(const std::array<std::uint8_t, 8 * kGroups>& order, const Split&
     const unsigned upward = at < split.first ? 0 : at < split.second ? 1 : 2;
     const unsigned d = mirrored ? 2 - upward : upward;
     std::uint16_t& point = ternary.points[order[at] / 8];
-    point = static_cast<std::uint16_t>(point | d << (kBits * (order[at] % 8)));
+    point = static_cast<std::uint16_t>(point | d << (2 * (order[at] % 8)));
   }
   if (mirrored) {
     ternary.scale = -ternary.scale;
@@ -92,7 +58,7 @@ void move_to_grid(const Neighbours& grid, const float* x, const float* weights,
         terms[i][d] = weights[8 * g + i] * error * error;
       }
     }
-    ternary.points[g] = grid_search::nearest_candidate<8, kBits>(grid, code, terms);
+    ternary.points[g] = grid_search::nearest_candidate<8, 2>(grid, code, terms);
   }
   if (!moved) return;
   float sum_qx = 0;
@@ -115,10 +81,6 @@ float largest_magnitude(const float* x) noexcept {
   return largest;
 }
 
-int grid_index(const Neighbours& grid, std::uint16_t point) noexcept {
-  return grid.at(grid.number(point)).index;
-}
-
 // The better fit is the larger sum_qx^2 / sum_q2.
 struct Best {
   float scale = 0;
@@ -132,23 +94,10 @@ struct Best {
   }
 };
 
-struct BlockIQ1_S {
-  std::uint16_t scale;
-  std::uint8_t index_low[32];
-  std::uint16_t groups[8];
-
-  float value(float d, std::size_t e) const noexcept {
-    const int group = groups[e / 32];
-    const int index = index_low[e / 8] | (group >> (3 * (e % 32 / 8)) & 7) << 8;
-    return d * static_cast<float>(2 * (group >> 12 & 7) + 1) *
-           level(grids::kIq1[index], e, (group & 0x8000) != 0);
-  }
-};
-
 // One direction for all 32 values.
-bool find_split(const float* x, const float* weights, Ternary<4>& ternary) noexcept {
+void find_split(const float* x, const float* weights, Ternary<4>& ternary) noexcept {
   constexpr std::size_t kCount = 32;
-  if (largest_magnitude<kCount>(x) < 1e-12F) return false;
+  if (largest_magnitude<kCount>(x) < kZeroS) return;
   const auto order = ascending<kCount>(x);
   float sum_x[kCount + 1] = {};
   float sum_w[kCount + 1] = {};
@@ -160,7 +109,6 @@ bool find_split(const float* x, const float* weights, Ternary<4>& ternary) noexc
   Best best;
   Split split;
   bool down = false;
-  bool found = false;
   for (std::size_t first = 0; first <= kCount; ++first) {
     for (std::size_t second = first; second <= kCount; ++second) {
       for (const bool try_down : {false, true}) {
@@ -173,74 +121,15 @@ bool find_split(const float* x, const float* weights, Ternary<4>& ternary) noexc
         if (!best.improve(sum_qx, sum_q2)) continue;
         split = {first, second};
         down = try_down;
-        found = true;
+        ternary.found = true;
       }
     }
   }
-  if (!found) return false;
+  if (!ternary.found) return;
   ternary.scale = best.scale;
   for (bool& d : ternary.down) d = down;
   set_digits(order, split, ternary);
-  return true;
 }
-
-void encode_iq1_s(const Neighbours& grid, const float* x, const float* importance,
-                  BlockIQ1_S& block) noexcept {
-  constexpr std::size_t kSubBlocks = 8;
-  const float mean_square = 2 * sum_of_squares(x, kSuperBlock) / 256.0F;
-  Ternary<4> ternaries[kSubBlocks];
-  float largest = 0;
-  for (std::size_t j = 0; j < kSubBlocks; ++j) {
-    const float* values = x + 32 * j;
-    float weights[32];
-    combine_weights(values, importance + 32 * j, mean_square, 32, weights);
-    if (!find_split(values, weights, ternaries[j])) continue;
-    move_to_grid(grid, values, weights, ternaries[j]);
-    for (std::size_t g = 0; g < 4; ++g) {
-      const int index = grid_index(grid, ternaries[j].points[g]);
-      block.index_low[4 * j + g] = static_cast<std::uint8_t>(index);
-      block.groups[j] = static_cast<std::uint16_t>(block.groups[j] | index >> 8 << (3 * g));
-    }
-    if (ternaries[j].scale > largest) largest = ternaries[j].scale;
-  }
-  if (largest == 0) return;
-  const float step = largest / 15;
-  block.scale = float_to_half(step * 1.125F);
-  const float inverse = 1 / step;
-  for (std::size_t j = 0; j < kSubBlocks; ++j) {
-    const int code = grid_search::nearest_odd(inverse * ternaries[j].scale, 7);
-    const int direction = ternaries[j].down[0] ? 8 : 0;
-    block.groups[j] = static_cast<std::uint16_t>(block.groups[j] | (code | direction) << 12);
-  }
-}
-
-struct BlockIQ1_M {
-  std::uint8_t index_low[32];
-  std::uint8_t groups[16];
-  std::uint16_t scales[4];
-
-  void add_to_group(std::size_t g, int bits) noexcept { set_scale_nibble(groups, g, bits); }
-  void add_scale_code(std::size_t j, int code) noexcept {
-    scales[j / 4] = static_cast<std::uint16_t>(scales[j / 4] | code << (3 * (j % 4)));
-  }
-  void set_scale(std::uint16_t half) noexcept {
-    for (std::size_t k = 0; k < 4; ++k) {
-      scales[k] = static_cast<std::uint16_t>(scales[k] | (half >> (4 * k) & 15) << 12);
-    }
-  }
-  std::uint16_t scale() const noexcept {
-    unsigned half = 0;
-    for (std::size_t k = 0; k < 4; ++k) half |= static_cast<unsigned>(scales[k] >> 12) << (4 * k);
-    return static_cast<std::uint16_t>(half);
-  }
-  float value(float d, std::size_t e) const noexcept {
-    const std::size_t j = e / 16;
-    const int group = scale_nibble(groups, e / 8);
-    const int index = index_low[e / 8] | (group & 7) << 8;
-    return d * static_cast<float>(2 * (scales[j / 4] >> (3 * (j % 4)) & 7) + 1) *
-           level(grids::kIq1[index], e, (group & 8) != 0);
-  }
-};
 
 // Sums over one half of 16 sorted values: those before each place, the other half's left out.
 struct HalfSums {
@@ -259,9 +148,9 @@ struct HalfSums {
 };
 
 // A direction for each eight of 16 values.
-bool find_split(const float* x, const float* weights, Ternary<2>& ternary) noexcept {
+void find_split(const float* x, const float* weights, Ternary<2>& ternary) noexcept {
   constexpr std::size_t kCount = 16;
-  if (largest_magnitude<kCount>(x) < 1e-7F) return false;
+  if (largest_magnitude<kCount>(x) < kZeroM) return;
   const auto order = ascending<kCount>(x);
   HalfSums halves[2];
   for (std::size_t at = 0; at < kCount; ++at) {
@@ -275,7 +164,6 @@ bool find_split(const float* x, const float* weights, Ternary<2>& ternary) noexc
   }
   Best best;
   Split split;
-  bool found = false;
   for (std::size_t first = 0; first <= kCount; ++first) {
     for (std::size_t second = first; second <= kCount; ++second) {
       const Split here{first, second};
@@ -288,20 +176,32 @@ bool find_split(const float* x, const float* weights, Ternary<2>& ternary) noexc
           split = here;
           ternary.down[0] = down_0;
           ternary.down[1] = down_1;
-          found = true;
+          ternary.found = true;
         }
       }
     }
   }
-  if (!found) return false;
+  if (!ternary.found) return;
   ternary.scale = best.scale;
   set_digits(order, split, ternary);
-  return true;
+}
+
+void encode_iq1_s(const Neighbours& grid, const float* x, const float* importance,
+                  BlockIQ1_S& block) noexcept {
+  const float mean_square = 2 * sum_of_squares(x, kSuperBlock) / 256.0F;
+  Ternary<4> ternaries[8];
+  for (std::size_t j = 0; j < 8; ++j) {
+    const float* values = x + 32 * j;
+    float weights[32];
+    combine_weights(values, importance + 32 * j, mean_square, 32, weights);
+    find_split(values, weights, ternaries[j]);
+    if (ternaries[j].found) move_to_grid(grid, values, weights, ternaries[j]);
+  }
+  finish(grid, ternaries, block);
 }
 
 void encode_iq1_m(const Neighbours& grid, const float* x, const float* importance,
                   BlockIQ1_M& block) noexcept {
-  constexpr std::size_t kSubBlocks = 16;
   float weights[kSuperBlock];
   if (importance) {
     combine_weights(x, importance, 2 * sum_of_squares(x, kSuperBlock) / 256.0F, kSuperBlock,
@@ -309,38 +209,12 @@ void encode_iq1_m(const Neighbours& grid, const float* x, const float* importanc
   } else {
     for (std::size_t e = 0; e < kSuperBlock; ++e) weights[e] = x[e] * x[e];
   }
-  Ternary<2> ternaries[kSubBlocks];
-  float largest = 0;
-  for (std::size_t j = 0; j < kSubBlocks; ++j) {
-    if (!find_split(x + 16 * j, weights + 16 * j, ternaries[j])) continue;
-    move_to_grid(grid, x + 16 * j, weights + 16 * j, ternaries[j]);
-    for (std::size_t k = 0; k < 2; ++k) {
-      const int index = grid_index(grid, ternaries[j].points[k]);
-      block.index_low[2 * j + k] = static_cast<std::uint8_t>(index);
-      block.add_to_group(2 * j + k, index >> 8);
-    }
-    if (ternaries[j].scale > largest) largest = ternaries[j].scale;
+  Ternary<2> ternaries[16];
+  for (std::size_t j = 0; j < 16; ++j) {
+    find_split(x + 16 * j, weights + 16 * j, ternaries[j]);
+    if (ternaries[j].found) move_to_grid(grid, x + 16 * j, weights + 16 * j, ternaries[j]);
   }
-  if (largest == 0) return;
-  float step = largest / 15;
-  const float inverse = 1 / step;
-  float sum_qx = 0;
-  float sum_q2 = 0;
-  for (std::size_t j = 0; j < kSubBlocks; ++j) {
-    const Ternary<2>& ternary = ternaries[j];
-    const int code = grid_search::nearest_odd(inverse * ternary.scale, 7);
-    block.add_scale_code(j, code);
-    for (std::size_t k = 0; k < 2; ++k) block.add_to_group(2 * j + k, ternary.down[k] ? 8 : 0);
-    for (std::size_t i = 0; i < 16; ++i) {
-      const std::size_t e = 16 * j + i;
-      const float q =
-          level(ternary.points[i / 8], i, ternary.down[i / 8]) * static_cast<float>(2 * code + 1);
-      sum_qx = sum_qx + weights[e] * q * x[e];
-      sum_q2 = sum_q2 + weights[e] * q * q;
-    }
-  }
-  if (sum_q2 > 0) step = sum_qx / sum_q2;
-  block.set_scale(float_to_half(step * 1.1125F));
+  finish(grid, x, weights, ternaries, block);
 }
 
 template <class Block, void (*kEncodeBlock)(const Neighbours&, const float*, const float*, Block&)>
