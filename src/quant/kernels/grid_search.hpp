@@ -127,12 +127,11 @@ class NearestCandidate {
     }
   }
 
-  std::uint16_t operator()(const Neighbours::Code& code, const GroupTable& group,
-                           float scale) const noexcept {
+  std::uint16_t operator()(const Neighbours::Code& code, const GroupTable& group, float scale,
+                           const float* levels = kTablePattern<kBits>.levels) const noexcept {
     alignas(64) float terms[kTableSize];
     for (int i = 0; i < kTableSize; i += kNativeLanes) {
-      const F error =
-          F::set(scale) * F::load(kTablePattern<kBits>.levels + i) - F::load(group.x + i);
+      const F error = F::set(scale) * F::load(levels + i) - F::load(group.x + i);
       store(terms + i, F::load(group.roots + i) * error * error);
     }
     keep_in_memory(terms);
