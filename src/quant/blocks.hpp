@@ -91,6 +91,13 @@ std::optional<std::uint64_t> first_infinite_scale(const std::byte* in,
                                         [](const Block& b) { return half_is_finite(b.scale); });
 }
 
+template <class Block>
+std::optional<std::uint64_t> first_infinite_scale_or_min(const std::byte* in,
+                                                         std::uint64_t count) noexcept {
+  return first_block_that_is_not<Block>(
+      in, count, [](const Block& b) { return half_is_finite(b.scale) && half_is_finite(b.min); });
+}
+
 inline float largest_magnitude(const float* x, int count) noexcept {
   float magnitude = 0;
   for (int i = 0; i < count; ++i) {

@@ -269,4 +269,16 @@ float positive_scale(int count, int levels, const float* x, const float* weights
   return sum_l2 > 0 ? sum_lx / sum_l2 : 0.0F;
 }
 
+float scale_of_largest(int count, int levels, const float* x, std::uint8_t* codes) noexcept {
+  float max = 0;
+  for (int i = 0; i < count; ++i) max = x[i] > max ? x[i] : max;
+  const float top = static_cast<float>(levels);
+  const float inverse = max > 0 ? top / max : 0.0F;
+  for (int i = 0; i < count; ++i) {
+    const auto code = static_cast<std::uint8_t>(nearest_int(inverse * x[i]));
+    codes[i] = static_cast<std::uint8_t>(code < levels ? code : levels);
+  }
+  return max / top;
+}
+
 }  // namespace quantize::search

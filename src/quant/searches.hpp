@@ -69,4 +69,8 @@ ScaleMin scale_and_min(int count, int levels, const float* x, const float* weigh
 float positive_scale(int count, int levels, const float* x, const float* weights,
                      std::uint8_t* codes) noexcept;
 
+// The same by the largest of them alone, without weights. Codes are cut to eight bits, then
+// limited.
+float scale_of_largest(int count, int levels, const float* x, std::uint8_t* codes) noexcept;
+
 }  // namespace quantize::search

@@ -29,7 +29,7 @@ struct SmallCodes {
   std::uint8_t* of(int block) { return at + kSmallBlock * block; }
   template <class Block>
   void set(Block (&blocks)[kSmallBlocks]) {
-    for (int b = 0; b < kSmallBlocks; ++b) blocks[b].set_codes(of(b));
+    for (int b = 0; b < kSmallBlocks; ++b) blocks[b].codes.set(of(b));
   }
 };
 

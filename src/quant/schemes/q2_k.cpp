@@ -4,20 +4,6 @@
 namespace quantize::schemes {
 namespace {
 
-// Sub-scales to four bits by their largest, without weights. Returns the scale of the scales.
-float quantize_by_largest(const float* x, std::uint8_t* codes) noexcept {
-  float max = 0;
-  for (int j = 0; j < kSubBlocks; ++j) max = x[j] > max ? x[j] : max;
-  if (!(max > 0)) {
-    for (int j = 0; j < kSubBlocks; ++j) codes[j] = 0;
-    return 0;
-  }
-  const float inverse = 15.0F / max;
-  for (int j = 0; j < kSubBlocks; ++j)
-    codes[j] = static_cast<std::uint8_t>(search::nearest_int(inverse * x[j]));
-  return max / 15.0F;
-}
-
 void encode_block(const float* x, const float* importance, float, BlockQ2_K& block) noexcept {
   float scales[kSubBlocks];
   float mins[kSubBlocks];
@@ -45,8 +31,8 @@ void encode_block(const float* x, const float* importance, float, BlockQ2_K& blo
     block.scale = float_to_half(search::positive_scale(kSubBlocks, 15, scales, sums, scale_codes));
     block.min = float_to_half(search::positive_scale(kSubBlocks, 15, mins, sums, min_codes));
   } else {
-    block.scale = float_to_half(quantize_by_largest(scales, scale_codes));
-    block.min = float_to_half(quantize_by_largest(mins, min_codes));
+    block.scale = float_to_half(search::scale_of_largest(kSubBlocks, 15, scales, scale_codes));
+    block.min = float_to_half(search::scale_of_largest(kSubBlocks, 15, mins, min_codes));
   }
   const float scale = half_to_float(block.scale);
   const float min = half_to_float(block.min);
@@ -81,16 +67,15 @@ void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   });
 }
 
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<BlockQ2_K>(in, count, [](const BlockQ2_K& b) {
-    return half_is_finite(b.scale) && half_is_finite(b.min);
-  });
-}
-
 }  // namespace
 
 extern const Quantizer q2_k;
-const Quantizer q2_k{DType::q2_k,  ImportanceUse::optional, nullptr, nullptr, encode, decode,
-                     first_invalid};
+const Quantizer q2_k{DType::q2_k,
+                     ImportanceUse::optional,
+                     nullptr,
+                     nullptr,
+                     encode,
+                     decode,
+                     first_infinite_scale_or_min<BlockQ2_K>};
 
 }  // namespace quantize::schemes

@@ -71,15 +71,10 @@ void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   });
 }
 
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<BlockQ3_K>(
-      in, count, [](const BlockQ3_K& b) { return half_is_finite(b.scale); });
-}
-
 }  // namespace
 
 extern const Quantizer q3_k;
-const Quantizer q3_k{DType::q3_k,  ImportanceUse::optional, nullptr, nullptr, encode, decode,
-                     first_invalid};
+const Quantizer q3_k{DType::q3_k, ImportanceUse::optional,        nullptr, nullptr, encode,
+                     decode,      first_infinite_scale<BlockQ3_K>};
 
 }  // namespace quantize::schemes

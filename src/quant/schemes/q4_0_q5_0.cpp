@@ -31,7 +31,7 @@ void encode_block(const float* x, const float* importance, float mean_square,
       codes[i] = static_cast<std::uint8_t>(code < 2 * kLevels - 1 ? code : 2 * kLevels - 1);
     }
   }
-  block.set_codes(codes);
+  block.codes.set(codes);
 }
 
 template <class Block>
@@ -43,14 +43,9 @@ template <class Block>
 void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   decode_each_block<Block, 32>(in, values, out, [](const Block& block, float* x) {
     const float scale = half_to_float(block.scale);
-    for (int e = 0; e < 32; ++e) x[e] = static_cast<float>(block.code(e) - Block::kLevels) * scale;
+    for (int e = 0; e < 32; ++e)
+      x[e] = static_cast<float>(block.codes.at(e) - Block::kLevels) * scale;
   });
-}
-
-template <class Block>
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<Block>(in, count,
-                                        [](const Block& b) { return half_is_finite(b.scale); });
 }
 
 }  // namespace
@@ -58,10 +53,10 @@ std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t co
 extern const Quantizer q4_0;
 extern const Quantizer q5_0;
 const Quantizer q4_0{
-    DType::q4_0,       ImportanceUse::optional, add_squares, mean, encode<BlockQ4_0>,
-    decode<BlockQ4_0>, first_invalid<BlockQ4_0>};
+    DType::q4_0,       ImportanceUse::optional,        add_squares, mean, encode<BlockQ4_0>,
+    decode<BlockQ4_0>, first_infinite_scale<BlockQ4_0>};
 const Quantizer q5_0{
-    DType::q5_0,       ImportanceUse::optional, add_squares, mean, encode<BlockQ5_0>,
-    decode<BlockQ5_0>, first_invalid<BlockQ5_0>};
+    DType::q5_0,       ImportanceUse::optional,        add_squares, mean, encode<BlockQ5_0>,
+    decode<BlockQ5_0>, first_infinite_scale<BlockQ5_0>};
 
 }  // namespace quantize::schemes

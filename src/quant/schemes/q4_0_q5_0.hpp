@@ -6,7 +6,7 @@
 //   value = scale * (code - N), N = 8 or 16. The scale's sign makes the peak map to code 0.
 #pragma once
 
-#include "quant/blocks.hpp"
+#include "quant/schemes/small_codes.hpp"
 #include "quant/searches.hpp"
 
 namespace quantize::schemes {
@@ -15,26 +15,14 @@ namespace {
 struct BlockQ4_0 {
   static constexpr int kLevels = 8;
   std::uint16_t scale;
-  std::uint8_t nibbles[16];
-
-  void set_codes(const std::uint8_t* codes) noexcept { pack_nibbles(codes, nibbles); }
-  int code(int e) const noexcept { return nibble(nibbles, e); }
+  FourBitCodes codes;
 };
 static_assert(sizeof(BlockQ4_0) == 18);
 
 struct BlockQ5_0 {
   static constexpr int kLevels = 16;
   std::uint16_t scale;
-  std::uint8_t fifth_bits[4];
-  std::uint8_t nibbles[16];
-
-  void set_codes(const std::uint8_t* codes) noexcept {
-    pack_nibbles(codes, nibbles);
-    pack_fifth_bits(codes, fifth_bits);
-  }
-  int code(int e) const noexcept {
-    return nibble(nibbles, e) | (fifth_bits[e / 8] >> (e % 8) & 1) << 4;
-  }
+  FiveBitCodes codes;
 };
 static_assert(sizeof(BlockQ5_0) == 22);
 

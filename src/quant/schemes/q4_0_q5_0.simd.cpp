@@ -1,10 +1,10 @@
 // Q4_0 and Q5_0 over the closed set; the definition is q4_0_q5_0.cpp.
 #include "quant/schemes/q4_0_q5_0.hpp"
 
-#include "quant/kernels/decode.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/searches.hpp"
 #include "quant/kernels/small_blocks.hpp"
+#include "quant/kernels/small_codes.hpp"
 
 namespace quantize::kernels::QUANTIZE_ISA {
 namespace {
@@ -74,34 +74,13 @@ void encode(const EncodeInput& in, std::byte* out) noexcept {
       });
 }
 
-// The codes of values i ... and i + 16 ...
-struct Codes {
-  I low, high;
-};
-Codes codes(const schemes::BlockQ4_0& block, int i) {
-  const I bytes = I::load(block.nibbles + i);
-  return {bytes & I::set(15), shift_right<4>(bytes)};
-}
-Codes codes(const schemes::BlockQ5_0& block, int i) {
-  std::int32_t fifth_bits;
-  std::memcpy(&fifth_bits, block.fifth_bits, sizeof fifth_bits);
-  const I place = I::load(kBits + i);
-  const auto fifth = [&](std::int32_t word) {
-    return select((I::set(word) & place) == I::set(0), I::set(0), I::set(16));
-  };
-  const I bytes = I::load(block.nibbles + i);
-  return {(bytes & I::set(15)) | fifth(fifth_bits),
-          shift_right<4>(bytes) |
-              fifth(static_cast<std::int32_t>(static_cast<std::uint32_t>(fifth_bits) >> 16))};
-}
-
 template <class Block>
 void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   decode_each<Block, kSmallBlock>(in, values, out, [](const Block& block, float* x) {
     const F scale = half_in_every_lane(block.scale);
     const I zero = I::set(Block::kLevels);
     for (int i = 0; i < 16; i += kNativeLanes) {
-      const Codes code = codes(block, i);
+      const CodeLanes code = code_lanes(block.codes, i);
       store(x + i, to_float(code.low - zero) * scale);
       store(x + 16 + i, to_float(code.high - zero) * scale);
     }

@@ -31,7 +31,7 @@ void encode_block(const float* x, const float* importance, float mean_square,
     block.min = float_to_half(min);
     for (int i = 0; i < 32; ++i) codes[i] = Block::to_code((x[i] - min) * inverse + 0.5F);
   }
-  block.set_codes(codes);
+  block.codes.set(codes);
 }
 
 template <class Block>
@@ -44,25 +44,27 @@ void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   decode_each_block<Block, 32>(in, values, out, [](const Block& block, float* x) {
     const float scale = half_to_float(block.scale);
     const float min = half_to_float(block.min);
-    for (int e = 0; e < 32; ++e) x[e] = static_cast<float>(block.code(e)) * scale + min;
+    for (int e = 0; e < 32; ++e) x[e] = static_cast<float>(block.codes.at(e)) * scale + min;
   });
-}
-
-template <class Block>
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<Block>(
-      in, count, [](const Block& b) { return half_is_finite(b.scale) && half_is_finite(b.min); });
 }
 
 }  // namespace
 
 extern const Quantizer q4_1;
 extern const Quantizer q5_1;
-const Quantizer q4_1{
-    DType::q4_1,       ImportanceUse::optional, add_squares, mean, encode<BlockQ4_1>,
-    decode<BlockQ4_1>, first_invalid<BlockQ4_1>};
-const Quantizer q5_1{
-    DType::q5_1,       ImportanceUse::optional, add_squares, mean, encode<BlockQ5_1>,
-    decode<BlockQ5_1>, first_invalid<BlockQ5_1>};
+const Quantizer q4_1{DType::q4_1,
+                     ImportanceUse::optional,
+                     add_squares,
+                     mean,
+                     encode<BlockQ4_1>,
+                     decode<BlockQ4_1>,
+                     first_infinite_scale_or_min<BlockQ4_1>};
+const Quantizer q5_1{DType::q5_1,
+                     ImportanceUse::optional,
+                     add_squares,
+                     mean,
+                     encode<BlockQ5_1>,
+                     decode<BlockQ5_1>,
+                     first_infinite_scale_or_min<BlockQ5_1>};
 
 }  // namespace quantize::schemes

@@ -6,7 +6,7 @@
 //   value = scale * code + min
 #pragma once
 
-#include "quant/blocks.hpp"
+#include "quant/schemes/small_codes.hpp"
 #include "quant/searches.hpp"
 
 namespace quantize::schemes {
@@ -16,14 +16,12 @@ struct BlockQ4_1 {
   static constexpr int kTop = 15;
   std::uint16_t scale;
   std::uint16_t min;
-  std::uint8_t nibbles[16];
+  FourBitCodes codes;
 
   static std::uint8_t to_code(float level) noexcept {
     const int code = static_cast<std::int8_t>(truncate(level));
     return static_cast<std::uint8_t>(code < 15 ? code : 15);
   }
-  void set_codes(const std::uint8_t* codes) noexcept { pack_nibbles(codes, nibbles); }
-  int code(int e) const noexcept { return nibble(nibbles, e); }
 };
 static_assert(sizeof(BlockQ4_1) == 20);
 
@@ -31,18 +29,10 @@ struct BlockQ5_1 {
   static constexpr int kTop = 31;
   std::uint16_t scale;
   std::uint16_t min;
-  std::uint8_t fifth_bits[4];
-  std::uint8_t nibbles[16];
+  FiveBitCodes codes;
 
   static std::uint8_t to_code(float level) noexcept {
     return static_cast<std::uint8_t>(truncate(level));
-  }
-  void set_codes(const std::uint8_t* codes) noexcept {
-    pack_nibbles(codes, nibbles);
-    pack_fifth_bits(codes, fifth_bits);
-  }
-  int code(int e) const noexcept {
-    return nibble(nibbles, e) | (fifth_bits[e / 8] >> (e % 8) & 1) << 4;
   }
 };
 static_assert(sizeof(BlockQ5_1) == 24);

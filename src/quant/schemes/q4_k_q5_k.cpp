@@ -4,18 +4,6 @@
 namespace quantize::schemes {
 namespace {
 
-// Sub-scales to six bits by their largest, without weights. Returns the scale of the scales.
-float quantize_by_largest(const float* x, std::uint8_t* codes) noexcept {
-  float max = 0;
-  for (int j = 0; j < kSubBlocks; ++j) max = x[j] > max ? x[j] : max;
-  const float inverse = max > 0 ? 63.0F / max : 0.0F;
-  for (int j = 0; j < kSubBlocks; ++j) {
-    const auto code = static_cast<std::uint8_t>(search::nearest_int(inverse * x[j]));
-    codes[j] = code < 63 ? code : 63;
-  }
-  return max / 63.0F;
-}
-
 template <class Block>
 void encode_block(const float* x, const float* importance, float, Block& block) noexcept {
   float scales[kSubBlocks];
@@ -45,8 +33,8 @@ void encode_block(const float* x, const float* importance, float, Block& block) 
     block.scale = float_to_half(search::positive_scale(kSubBlocks, 63, scales, sums, scale_codes));
     block.min = float_to_half(search::positive_scale(kSubBlocks, 63, mins, sums, min_codes));
   } else {
-    block.scale = float_to_half(quantize_by_largest(scales, scale_codes));
-    block.min = float_to_half(quantize_by_largest(mins, min_codes));
+    block.scale = float_to_half(search::scale_of_largest(kSubBlocks, 63, scales, scale_codes));
+    block.min = float_to_half(search::scale_of_largest(kSubBlocks, 63, mins, min_codes));
   }
   for (int j = 0; j < kSubBlocks; ++j) block.sub.set(j, scale_codes[j], min_codes[j]);
   const float scale = half_to_float(block.scale);
@@ -82,21 +70,23 @@ void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   });
 }
 
-template <class Block>
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<Block>(
-      in, count, [](const Block& b) { return half_is_finite(b.scale) && half_is_finite(b.min); });
-}
-
 }  // namespace
 
 extern const Quantizer q4_k;
 extern const Quantizer q5_k;
-const Quantizer q4_k{
-    DType::q4_k,       ImportanceUse::optional, nullptr, nullptr, encode<BlockQ4_K>,
-    decode<BlockQ4_K>, first_invalid<BlockQ4_K>};
-const Quantizer q5_k{
-    DType::q5_k,       ImportanceUse::optional, nullptr, nullptr, encode<BlockQ5_K>,
-    decode<BlockQ5_K>, first_invalid<BlockQ5_K>};
+const Quantizer q4_k{DType::q4_k,
+                     ImportanceUse::optional,
+                     nullptr,
+                     nullptr,
+                     encode<BlockQ4_K>,
+                     decode<BlockQ4_K>,
+                     first_infinite_scale_or_min<BlockQ4_K>};
+const Quantizer q5_k{DType::q5_k,
+                     ImportanceUse::optional,
+                     nullptr,
+                     nullptr,
+                     encode<BlockQ5_K>,
+                     decode<BlockQ5_K>,
+                     first_infinite_scale_or_min<BlockQ5_K>};
 
 }  // namespace quantize::schemes

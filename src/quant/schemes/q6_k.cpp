@@ -63,15 +63,10 @@ void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   });
 }
 
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<BlockQ6_K>(
-      in, count, [](const BlockQ6_K& b) { return half_is_finite(b.scale); });
-}
-
 }  // namespace
 
 extern const Quantizer q6_k;
-const Quantizer q6_k{DType::q6_k,  ImportanceUse::optional, nullptr, nullptr, encode, decode,
-                     first_invalid};
+const Quantizer q6_k{DType::q6_k, ImportanceUse::optional,        nullptr, nullptr, encode,
+                     decode,      first_infinite_scale<BlockQ6_K>};
 
 }  // namespace quantize::schemes

@@ -22,15 +22,10 @@ void decode(const std::byte* in, std::uint64_t values, float* out) noexcept {
   });
 }
 
-std::optional<std::uint64_t> first_invalid(const std::byte* in, std::uint64_t count) noexcept {
-  return first_block_that_is_not<BlockQ8_0>(
-      in, count, [](const BlockQ8_0& b) { return half_is_finite(b.scale); });
-}
-
 }  // namespace
 
 extern const Quantizer q8_0;
-const Quantizer q8_0{DType::q8_0, ImportanceUse::unused, nullptr, nullptr, encode,
-                     decode,      first_invalid};
+const Quantizer q8_0{DType::q8_0, ImportanceUse::unused,          nullptr, nullptr, encode,
+                     decode,      first_infinite_scale<BlockQ8_0>};
 
 }  // namespace quantize::schemes
