@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "convert/tokenizer/characters.hpp"
+#include "convert/tokenizer/tekken.hpp"
 #include "formats/readers.hpp"
 #include "support/process.hpp"
 #include "support/temporary_directory.hpp"
@@ -342,6 +343,42 @@ INSTANTIATE_TEST_SUITE_P(
       std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });
+
+// Mistral Nemo's tokenizer.json, made from the tekken.json with the same vocabulary.
+TEST(Tekken, HasItsDigestAsTokenizerJson) {
+  const std::string file = "mistral/tekken_240911.json";
+  QUANTIZE_REQUIRE_ORACLE(file);
+  const testing::TemporaryDirectory directory;
+  std::filesystem::copy_file(std::string(QUANTIZE_ORACLES) + '/' + file,
+                             directory.path_of("tekken.json"));
+  const Directory opened(directory.path(), true);
+  Warnings warnings;
+  const std::optional<Tekken> tekken = read_tekken(opened, warnings);
+  ASSERT_TRUE(tekken);
+  Text vocabulary = Text::object(), added = Text::array();
+  std::size_t id = 0;
+  for (const std::string& text : tekken->special) {
+    added.push_back({{"id", id}, {"content", text}, {"normalized", false}, {"special", true}});
+    vocabulary[text] = id++;
+  }
+  for (const std::string& token : tekken->tokens) vocabulary[to_byte_letters(token)] = id++;
+  const Text tokenizer = {
+      {"added_tokens", added},
+      {"pre_tokenizer", sequence({cut("tekken"), bytes(false)})},
+      {"post_processor",
+       {{"type", "TemplateProcessing"},
+        {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}},
+        {"special_tokens", {{"<s>", {{"ids", {1}}}}}}}},
+      {"model",
+       {{"type", "BPE"},
+        {"ignore_merges", true},
+        {"vocab", vocabulary},
+        {"merges", tekken->merges("tekken.json")}}}};
+  directory.write("tokenizer.json", tokenizer.dump());
+  const TokenizerFiles files(opened, warnings);
+  EXPECT_EQ(pre_tokenizer_name(files, read_hf_vocabulary(files)), "tekken");
+  EXPECT_TRUE(warnings.entries().empty());
+}
 
 // A vocabulary of bytes only has no digest that anyone knows: its steps decide.
 TEST(UnknownDigest, IsOfTheClassOfItsSteps) {
