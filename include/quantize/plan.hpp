@@ -44,10 +44,17 @@ Target find_target(std::string_view text);  // USE04, with near misses named
 
 enum class NonFinite : std::uint8_t { automatic, error, keep, zero };
 
+// One --tensor-type or line of a recipe: the first whose pattern is found in a name gives its type.
+struct TensorTypeRule {
+  std::string pattern;
+  std::string type;
+  bool may_match_nothing = false;  // a line that ends in '?'
+};
+
 // What the user asked for. Names and numbers only; nothing is resolved yet.
 struct Recipe {
   Target target;
-  std::vector<std::pair<std::string, std::string>> tensor_types;  // --tensor-type PATTERN=TYPE
+  std::vector<TensorTypeRule> tensor_types;
   std::optional<DType> output_tensor_type;
   std::optional<DType> token_embedding_type;
   bool leave_output_tensor = false;

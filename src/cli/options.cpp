@@ -6,6 +6,9 @@
 #include <CLI/CLI.hpp>
 
 namespace quantize::cli {
+
+extern const char* const kCommit;  // written by the build
+
 namespace {
 
 enum class Kind : std::uint8_t {
@@ -35,7 +38,7 @@ constexpr OptionRow kOptions[] = {
     {"--tensor-type", "PATTERN=TYPE", Kind::many, kModel, "Types",
      "type of the tensors whose name matches; first match wins"},
     {"--recipe,--tensor-type-file", "FILE", Kind::once, kModel, "Types",
-     "many PATTERN=TYPE, one a line; # begins a comment"},
+     "many PATTERN=TYPE, one a line; # begins a comment, a final ? lets it match nothing"},
     {"--explain", "TENSOR", Kind::once, kModel, "Types",
      "say which rule chose this tensor's type, and write nothing"},
     {"--output-tensor-type", "TYPE", Kind::once, kModel, "Types", "type of output.weight"},
@@ -130,7 +133,7 @@ std::string version_text() {
   for (const Isa& isa : isas()) {
     if (isa.usable) kernels += ' ' + std::string(isa.name);
   }
-  return "quantize " QUANTIZE_VERSION
+  return "quantize " QUANTIZE_VERSION ", commit " + std::string(kCommit) +
          "\nbytes as llama.cpp release v0.5.0 makes them (official x86-64 build)\nkernels:" +
          kernels + '\n';
 }

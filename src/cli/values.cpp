@@ -82,7 +82,7 @@ std::vector<std::string> split_list(std::string_view text) {
   }
 }
 
-std::pair<std::string, std::string> parse_rule(std::string_view option, std::string_view text) {
+TensorTypeRule parse_rule(std::string_view option, std::string_view text) {
   const std::size_t equals = text.rfind('=');
   if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) {
     bad(ErrorCode::USE04, option, text.empty() ? "nothing" : text, "PATTERN=TYPE");
@@ -126,7 +126,7 @@ std::pair<std::string, MetaValue> parse_override(std::string_view text) {
   bad(ErrorCode::USE04, kOption, type, "int, float, bool or str");
 }
 
-std::vector<std::pair<std::string, std::string>> read_rules(const std::string& path) {
+std::vector<TensorTypeRule> read_rules(const std::string& path) {
   constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
   std::ifstream file(path, std::ios::binary);
   if (!file) fail(ErrorCode::IO01, path, {}, "cannot open the recipe");
@@ -137,14 +137,18 @@ std::vector<std::pair<std::string, std::string>> read_rules(const std::string& p
   if (text.size() > kMaxBytes) fail(ErrorCode::USE04, path, {}, "a recipe has at most 1 MiB");
 
   constexpr std::string_view kBlanks = " \t\r";
-  std::vector<std::pair<std::string, std::string>> rules;
+  std::vector<TensorTypeRule> rules;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     std::string_view line(text.data() + at, end - at);
     line = line.substr(0, line.find('#'));
     for (std::size_t word = 0; (word = line.find_first_not_of(kBlanks, word)) != line.npos;) {
       const std::size_t stop = std::min(line.find_first_of(kBlanks, word), line.size());
-      rules.push_back(parse_rule(path, line.substr(word, stop - word)));
+      std::string_view rule = line.substr(word, stop - word);
+      const bool optional = rule.back() == '?';
+      if (optional) rule.remove_suffix(1);
+      rules.push_back(parse_rule(path, rule));
+      rules.back().may_match_nothing = optional;
       word = stop;
     }
     at = end + 1;

@@ -9,6 +9,7 @@
 
 #include "quantize/dtype.hpp"
 #include "quantize/metadata.hpp"
+#include "quantize/plan.hpp"
 
 namespace quantize::cli {
 
@@ -20,10 +21,11 @@ std::uint64_t parse_size(std::string_view option, std::string_view text);
 DType parse_type(std::string_view option, std::string_view text);  // USE04
 std::vector<std::string> split_list(std::string_view text);        // at commas
 // "PATTERN=TYPE", cut at the last equals sign. USE04.
-std::pair<std::string, std::string> parse_rule(std::string_view option, std::string_view text);
+TensorTypeRule parse_rule(std::string_view option, std::string_view text);
 // "KEY=TYPE:VALUE" with TYPE int, float, bool or str, stored as llama-quantize stores them.
 std::pair<std::string, MetaValue> parse_override(std::string_view text);
-// The rules of a recipe file, at most 1 MiB. IO01, IO02, USE04.
-std::vector<std::pair<std::string, std::string>> read_rules(const std::string& path);
+// The rules of a recipe file, at most 1 MiB; a '?' at the end of one allows that nothing matches.
+// IO01, IO02, USE04.
+std::vector<TensorTypeRule> read_rules(const std::string& path);
 
 }  // namespace quantize::cli

@@ -382,23 +382,24 @@ struct Pattern {
   std::string text;
   std::regex regex;
   DType type;
-  bool matched = false;
+  bool matched;  // or need not be
 };
 
 std::vector<Pattern> compile_patterns(const Recipe& recipe) {
   std::vector<Pattern> patterns;
-  for (const auto& [text, type_name] : recipe.tensor_types) {
-    const auto type = type_from_name(type_name);
+  for (const TensorTypeRule& rule : recipe.tensor_types) {
+    const auto type = type_from_name(rule.type);
     if (!type || info(*type).gguf_id < 0) {
-      fail(ErrorCode::USE04, {}, {}, "unknown tensor type in --tensor-type", type_name,
+      fail(ErrorCode::USE04, {}, {}, "unknown tensor type in --tensor-type", rule.type,
            "a type that 'quantize types' lists");
     }
-    std::string lowered = text;
+    std::string lowered = rule.pattern;
     for (char& c : lowered) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     try {
-      patterns.push_back({text, std::regex(lowered, std::regex::ECMAScript), *type});
+      patterns.push_back({rule.pattern, std::regex(lowered, std::regex::ECMAScript), *type,
+                          rule.may_match_nothing || recipe.allow_unmatched});
     } catch (const std::regex_error&) {
-      fail(ErrorCode::USE04, {}, {}, "--tensor-type needs a regular expression", text);
+      fail(ErrorCode::USE04, {}, {}, "--tensor-type needs a regular expression", rule.pattern);
     }
   }
   return patterns;
@@ -641,9 +642,9 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
     decisions.push_back(std::move(decision));
   }
   for (const Pattern& pattern : patterns) {
-    if (!pattern.matched && !recipe.allow_unmatched) {
+    if (!pattern.matched) {
       fail(ErrorCode::USE04, {}, {}, "--tensor-type pattern matches no tensor", pattern.text,
-           "a pattern that matches, or --allow-unmatched");
+           "a pattern that matches, --allow-unmatched, or a recipe line that ends in '?'");
     }
   }
   return decisions;

@@ -18,9 +18,9 @@ namespace {
 constexpr std::size_t kWorst = 5;
 constexpr std::size_t kNameWidth = 200;
 
-std::vector<std::string> error_row(std::string label, const ErrorStats& error) {
-  return {std::move(label), general(error.relative_rmse(), 4), fixed(error.snr_db(), 2),
-          fixed(error.cosine(), 6), general(error.max_abs_error, 4)};
+std::vector<std::string> error_row(std::string label, std::string type, const ErrorStats& error) {
+  return {std::move(label),         std::move(type),          general(error.relative_rmse(), 4),
+          fixed(error.snr_db(), 2), fixed(error.cosine(), 6), general(error.max_abs_error, 4)};
 }
 
 std::string type_name(DType type) { return std::string(info(type).name); }
@@ -28,12 +28,12 @@ std::string type_name(DType type) { return std::string(info(type).name); }
 void write_errors(const Report& report, const Summary& summary, std::ostream& out) {
   if (summary.error.values == 0) return;
   Table table;
-  table.row({"error", "relative RMSE", "SNR dB", "cosine", "largest"});
-  table.row(error_row("all encoded tensors", summary.error));
+  table.row({"error", "type", "relative RMSE", "SNR dB", "cosine", "largest"});
+  table.row(error_row("all encoded tensors", "", summary.error));
   if (!summary.worst.empty()) table.row({"worst:"});
   for (const TensorReport* tensor : summary.worst) {
-    table.row(error_row("  " + escape(tensor->name, kNameWidth) + "  " + type_name(tensor->type),
-                        tensor->error));
+    table.row(
+        error_row("  " + escape(tensor->name, kNameWidth), type_name(tensor->type), tensor->error));
   }
   out << '\n';
   table.print(out);
