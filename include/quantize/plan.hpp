@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,13 +35,24 @@ struct TargetAlias {
 };
 std::span<const TargetAlias> target_aliases() noexcept;
 
+// The type of every tensor of an output, by name, from a saved plan.
+struct SavedTypes {
+  std::string file;  // where from, for messages
+  std::map<std::string, DType, std::less<>> types;
+};
+
 // A target as typed (any case): preset, alias, block type, or type:NAME (that type with --pure).
 struct Target {
   const Preset* preset = nullptr;
   bool pure = false;
-  std::string label;  // for {TYPE}: "Q4_K_M"
+  std::string label;                                  // for {TYPE}: "Q4_K_M"
+  std::shared_ptr<const SavedTypes> saved = nullptr;  // decides instead of the preset's rules
 };
 Target find_target(std::string_view text);  // USE04, with near misses named
+
+// The outputs of a document that write_plan() made as JSON, their types perhaps edited. IO*, JS*,
+// USE04.
+std::vector<Target> load_saved_plans(const std::string& path, Warnings& warnings);
 
 enum class NonFinite : std::uint8_t { automatic, error, keep, zero };
 

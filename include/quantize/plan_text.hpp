@@ -1,6 +1,7 @@
 // Prints plans: one screen for people, one document for programs.
 #pragma once
 
+#include <cstdint>
 #include <iosfwd>
 #include <span>
 
@@ -10,7 +11,10 @@ namespace quantize {
 
 struct PlanTextOptions {
   bool json = false;
-  bool tensors = false;  // text: list every tensor
+  bool tensors = false;       // text: list every tensor
+  bool memory = false;        // say what running each would take
+  std::uint64_t context = 0;  // tokens, for that; 0: the model's, at most 4096
+  std::uint64_t ram = 0;      // say which fit into so many bytes; 0: do not
 };
 
 void write_plan(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,

@@ -7,6 +7,7 @@
 #include "quantize/importance.hpp"
 #include "quantize/inspect.hpp"
 #include "quantize/isa.hpp"
+#include "quantize/memory.hpp"
 #include "quantize/metadata.hpp"
 #include "quantize/model.hpp"
 #include "quantize/pipeline.hpp"

@@ -61,6 +61,7 @@ struct Request {
   bool quiet = false;
   bool tensors = false;
   bool full = false;
+  std::uint64_t ram = 0, context = 0;  // plan: 0 if not given
   std::string log_level;
   std::string isa;  // empty: the best
   When progress = When::automatic;

@@ -179,6 +179,10 @@ void read_talk(const RawOptions& raw, Request& request) {
   request.quiet = raw.flag("--quiet");
   request.tensors = raw.flag("--tensors");
   request.full = raw.flag("--full");
+  constexpr std::uint64_t kMaxContext = std::uint64_t{1} << 30;
+  if (const auto size = raw.one("--ram")) request.ram = parse_size("--ram", *size);
+  if (const auto tokens = raw.one("--ctx"))
+    request.context = parse_count("--ctx", *tokens, 1, kMaxContext);
   if (request.quiet && request.json) conflict("--quiet prints nothing, --json prints JSON");
   const std::int64_t more = raw.count("--verbose");
   request.log_level = request.quiet ? "error"
@@ -218,6 +222,11 @@ Request make_request(const RawOptions& raw) {
   request.open = open_options(raw);
   for (const std::string& text : lists(raw.all("--to")))
     request.targets.push_back(find_target(text));
+  if (const auto path = path_option(raw, "--plan")) {
+    if (!request.targets.empty()) conflict("--plan and --to both say what to make");
+    Warnings unused;  // of a document of ours: keys given twice by an editor, the last one counts
+    request.targets = load_saved_plans(*path, unused);
+  }
   if (request.command == Command::convert && request.targets.empty()) {
     fail(ErrorCode::USE02, "", {}, "--to says what to make, for example --to q4_k_m");
   }

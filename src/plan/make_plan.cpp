@@ -108,6 +108,28 @@ DType source_type(const Model& model, const ModelTensor& tensor) {
              : model.source->tensors()[tensor.source_tensors.front()].type;
 }
 
+// The type that a saved plan gives; where it is the one that the rules give, their reason stays.
+void take_saved_type(PlannedTensor& planned, const SavedTypes& saved) {
+  const auto at = saved.types.find(planned.name);
+  if (at == saved.types.end()) {
+    fail(ErrorCode::USE04, saved.file, {},
+         "the saved plan does not name tensor " + quoted(planned.name));
+  }
+  if (at->second == planned.type) return;
+  const std::uint64_t block = info(at->second).block_values;
+  if (planned.shape.row_values() % block != 0) {
+    fail(ErrorCode::QZ03, saved.file, {},
+         "tensor " + quoted(planned.name) + " cannot be stored as " +
+             std::string(info(at->second).name),
+         "rows of " + std::to_string(planned.shape.row_values()),
+         "multiples of " + std::to_string(block));
+  }
+  planned.type = at->second;
+  planned.rule = "the saved plan";
+  planned.wanted.reset();
+  planned.substitution.clear();
+}
+
 // The importance weights of a tensor, checked; null if it goes without. A tensor that must not is
 // added to `missing`.
 const ImportanceEntry* importance_for(const Item& item, const PlannedTensor& planned,
@@ -406,6 +428,7 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
       planned.wanted = decision.wanted;
       planned.substitution = std::move(decision.substitution);
     }
+    if (recipe.target.saved) take_saved_type(planned, *recipe.target.saved);
     planned.copied = planned.type == planned.stored_type;
     if (planned.type != planned.source_type) check_convertible(model, tensor, planned, recipe);
     if (planned.wanted) {
@@ -433,6 +456,12 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
   }
   plan.missing_importance = missing.size();
   check_names(model, tensors, warnings);
+  if (recipe.target.saved && recipe.target.saved->types.size() != tensors.size()) {
+    fail(ErrorCode::USE04, recipe.target.saved->file, {},
+         "the saved plan names tensors that the model does not have",
+         std::to_string(recipe.target.saved->types.size()) + " tensors",
+         std::to_string(tensors.size()));
+  }
 
   const auto total_tensors = static_cast<std::int32_t>(tensors.size());
   std::vector<std::vector<PlannedTensor>> pieces = split(std::move(tensors), model, recipe);

@@ -1,8 +1,10 @@
 // Plans as one screen for people and one document for programs:
 //
 //   { "schema": "quantize-plan-1", "model", "architecture", "source_format", "source_bytes",
-//     "plans": [{ "target", "bytes", "bits_per_weight", "ratio", "values", "missing_importance",
+//     "plans": [{ "target", "preset", "bytes", "bits_per_weight", "ratio", "values",
+//                 "missing_importance",
 //                 "files": [{ "bytes", "header_bytes" }],
+//                 "memory": { "context", "weights", "cache", "compute", "total", "fits" },
 //                 "types": [{ "type", "tensors", "values", "bytes" }],
 //                 "substitutions": [{ "wanted", "type", "reason", "tensors", "values" }],
 //                 "tensors": [{ "name", "shape", "source_type", "type", "bytes", "offset",
@@ -10,6 +12,7 @@
 #include <ostream>
 
 #include "quantize/escape.hpp"
+#include "quantize/memory.hpp"
 #include "quantize/plan_text.hpp"
 
 #include "report/json_values.hpp"
@@ -69,7 +72,33 @@ void write_tensors(const Plan& plan, std::ostream& out) {
   table.print(out);
 }
 
-void write_text(const Model& model, std::span<const Plan> plans, bool tensors, std::ostream& out) {
+bool fits(const MemoryEstimate& memory, const PlanTextOptions& options) {
+  return memory.total() <= options.ram;
+}
+
+// What each takes to run; with --ram also whether it fits.
+void write_memory(std::span<const Plan> plans, const PlanTextOptions& options, std::ostream& out) {
+  if (!options.memory || plans.empty()) return;
+  const MemoryEstimate first = estimate_memory(plans[0], options.context);
+  out << "\nto run with a context of " << grouped(first.context)
+      << " tokens: weights, cache of keys and values, about so much for computing\n";
+  report::Table table;
+  std::vector<std::string> head = {"target", "weights", "cache", "compute", "memory"};
+  if (options.ram != 0) head.push_back("in " + megabytes(options.ram));
+  table.row(std::move(head));
+  for (const Plan& plan : plans) {
+    const MemoryEstimate memory = estimate_memory(plan, options.context);
+    std::vector<std::string> row = {escape(plan.target.label), megabytes(memory.weights),
+                                    megabytes(memory.cache), megabytes(memory.compute),
+                                    megabytes(memory.total())};
+    if (options.ram != 0) row.emplace_back(fits(memory, options) ? "fits" : "-");
+    table.row(std::move(row));
+  }
+  table.print(out);
+}
+
+void write_text(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
+                std::ostream& out) {
   std::vector<Summary> summaries;
   for (const Plan& plan : plans)
     summaries.push_back(report::summarize(make_report(model, plan), 0));
@@ -99,12 +128,24 @@ void write_text(const Model& model, std::span<const Plan> plans, bool tensors, s
   if (unweighted) out << "\n* needs importance weights (--imatrix)\n";
   if (any) out << "\nsubstitutions, because of shapes\n";
   for (std::size_t i = 0; i < plans.size(); ++i) write_substitutions(plans[i], summaries[i], out);
-  if (tensors) {
+  write_memory(plans, options, out);
+  if (options.tensors) {
     for (const Plan& plan : plans) write_tensors(plan, out);
   }
 }
 
-Object plan_object(const Model& model, const Plan& plan) {
+Object memory_object(const Plan& plan, const PlanTextOptions& options) {
+  if (!options.memory) return nullptr;
+  const MemoryEstimate memory = estimate_memory(plan, options.context);
+  return {{"context", memory.context},
+          {"weights", memory.weights},
+          {"cache", memory.cache},
+          {"compute", memory.compute},
+          {"total", memory.total()},
+          {"fits", options.ram != 0 ? Object(fits(memory, options)) : Object(nullptr)}};
+}
+
+Object plan_object(const Model& model, const Plan& plan, const PlanTextOptions& options) {
   const Report report = make_report(model, plan);
   const Summary summary = report::summarize(report, 0);
   Object files = Object::array();
@@ -126,22 +167,25 @@ Object plan_object(const Model& model, const Plan& plan) {
     }
   }
   return Object{{"target", report::string(plan.target.label)},
+                {"preset", plan.target.preset->name},
                 {"bytes", plan.bytes()},
                 {"bits_per_weight", report::number(plan.bits_per_weight())},
                 {"ratio", report::number(summary.ratio)},
                 {"values", plan.values},
                 {"missing_importance", plan.missing_importance},
                 {"files", std::move(files)},
+                {"memory", memory_object(plan, options)},
                 {"types", report::types_array(summary)},
                 {"substitutions", report::substitutions_array(summary)},
                 {"tensors", std::move(tensors)}};
 }
 
-void write_json(const Model& model, std::span<const Plan> plans, std::ostream& out) {
+void write_json(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
+                std::ostream& out) {
   std::uint64_t source_bytes = 0;
   for (const SourceFile& file : model.source->files()) source_bytes += file.bytes;
   Object list = Object::array();
-  for (const Plan& plan : plans) list.push_back(plan_object(model, plan));
+  for (const Plan& plan : plans) list.push_back(plan_object(model, plan, options));
   const Object document = {{"schema", "quantize-plan-1"},
                            {"model", report::string(model.name)},
                            {"architecture", report::string(model.architecture)},
@@ -156,9 +200,9 @@ void write_json(const Model& model, std::span<const Plan> plans, std::ostream& o
 void write_plan(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
                 std::ostream& out) {
   if (options.json) {
-    write_json(model, plans, out);
+    write_json(model, plans, options, out);
   } else {
-    write_text(model, plans, options.tensors, out);
+    write_text(model, plans, options, out);
   }
 }
 

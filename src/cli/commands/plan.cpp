@@ -51,7 +51,9 @@ int plan(const Request& request) {
       if (request.explain) {
         for (const Plan& made : plans) text << explanation(request, made);
       } else {
-        write_plan(model, plans, {request.json, request.tensors}, text);
+        const bool memory = request.ram != 0 || request.context != 0;
+        write_plan(model, plans,
+                   {request.json, request.tensors, memory, request.context, request.ram}, text);
       }
       print(text.str());
     } catch (const Error& error) {
