@@ -28,9 +28,6 @@ struct RunOptions {
   std::function<void(std::span<const Report>)> before_publish;
 };
 
-// Thrown when RunOptions::stop was set; not an Error.
-struct Stopped {};
-
 struct Output {
   const Plan* plan = nullptr;
   Sink* sink = nullptr;

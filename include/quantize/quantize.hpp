@@ -18,3 +18,4 @@
 #include "quantize/sink.hpp"
 #include "quantize/source.hpp"
 #include "quantize/tensor.hpp"
+#include "quantize/text_file.hpp"

@@ -2,6 +2,7 @@
 // uncommitted sink leaves no file behind.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,8 @@ struct SinkOptions {
   IfExists if_exists = IfExists::fail;
   bool verify = false;             // re-read the data against checksums taken while writing
   std::vector<SourceFile> inputs;  // never overwritten: OUT03
+  // Looked at while the reader of a pipe is waited for: then Stopped is thrown.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 // A GGUF file, or the pieces of a split one (names derived from `path`): atomic. "/dev/null" and
@@ -48,7 +51,14 @@ struct SinkOptions {
 std::unique_ptr<Sink> make_file_sink(const std::string& path, const SinkOptions& options,
                                      Warnings& warnings);
 // Standard output, one file, in order.
-std::unique_ptr<Sink> make_stdout_sink();
+std::unique_ptr<Sink> make_stdout_sink(const SinkOptions& options);
+
+// Thrown when a stop flag was set; not an Error.
+struct Stopped {};
+
+// Removes the temporary files of all unfinished outputs and reports of this process, for a signal
+// handler that is about to end it.
+void remove_temporaries() noexcept;
 
 // --if-exists skip: true if `path` has the planned size and complete header.
 bool output_matches(const std::string& path, const Plan& plan);

@@ -9,8 +9,8 @@
 namespace quantize::cli {
 
 // Opens closed standard descriptors so that no file of ours can get their numbers, ignores SIGPIPE
-// and SIGXFSZ, and lets SIGINT, SIGTERM, SIGHUP and SIGXCPU set the stop flag. A second SIGINT ends
-// the process. Signals that were ignored at start stay ignored.
+// and SIGXFSZ, and lets SIGINT, SIGTERM, SIGHUP and SIGXCPU set the stop flag. A second signal
+// removes what is unfinished and ends the process. Signals that were ignored at start stay ignored.
 void prepare_process();
 
 const std::atomic<bool>& stop_flag() noexcept;
@@ -27,26 +27,5 @@ void end_by_sigpipe() noexcept;
 bool stdout_is_terminal() noexcept;
 bool stderr_is_terminal() noexcept;
 unsigned terminal_width() noexcept;  // of standard error; 80 if it has none
-
-// Puts a small text file under its final name only when it is complete: write() may be called
-// again, publish() makes the last content visible.
-class TextFile {
- public:
-  // OUT01 to OUT05; `replace` allows an existing regular file. Devices are written in place.
-  TextFile(std::string path, bool replace);
-  ~TextFile();
-  TextFile(TextFile&& other) noexcept;
-  TextFile& operator=(TextFile&&) = delete;
-
-  const std::string& path() const noexcept { return path_; }
-  void write(std::string_view text);
-  void publish();
-
- private:
-  std::string path_;
-  std::string temporary_;  // empty: written in place, or published
-  int descriptor_ = -1;
-  bool replace_ = false;
-};
 
 }  // namespace quantize::cli

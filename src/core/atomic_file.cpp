@@ -1,7 +1,9 @@
 #include "core/atomic_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -9,6 +11,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -16,6 +19,7 @@
 #include <unistd.h>
 
 #include "quantize/escape.hpp"
+#include "quantize/sink.hpp"
 
 namespace quantize {
 namespace {
@@ -57,6 +61,42 @@ std::string random_digits() {
 std::string temporary_prefix(const std::string& name) {
   const std::size_t room = kMaxName - 2 - kRandomDigits - kSuffix.size();
   return "." + name.substr(0, room) + ".";
+}
+
+}  // namespace
+
+// Named temporaries that exist. Entries are reused and never freed, so that a signal handler can
+// walk the list at any moment.
+struct NamedTemporary {
+  std::atomic<bool> used{true};
+  std::atomic<int> directory{-1};  // negative: there is nothing to remove
+  std::array<char, kMaxName + 1> name{};
+  NamedTemporary* next = nullptr;
+};
+
+namespace {
+
+std::atomic<NamedTemporary*> temporaries{nullptr};
+
+NamedTemporary* remember(int directory, const std::string& name) {
+  NamedTemporary* entry = temporaries.load();
+  while (entry != nullptr && entry->used.exchange(true)) entry = entry->next;
+  if (entry == nullptr) {
+    entry = new NamedTemporary;
+    entry->next = temporaries.load();
+    while (!temporaries.compare_exchange_weak(entry->next, entry)) {
+    }
+  }
+  name.copy(entry->name.data(), kMaxName);
+  entry->name[name.size()] = '\0';
+  entry->directory.store(directory);
+  return entry;
+}
+
+void forget(NamedTemporary* entry) noexcept {
+  if (entry == nullptr) return;
+  entry->directory.store(-1);
+  entry->used.store(false);
 }
 
 bool starts_with(std::string_view text, std::string_view prefix) {
@@ -125,14 +165,30 @@ TargetStatus target_status(const std::string& path) {
   return status;
 }
 
-void write_all(int descriptor, std::span<const std::byte> bytes, const std::string& path,
-               ErrorCode code) {
+bool write_all(int descriptor, std::span<const std::byte> bytes, const std::string& path,
+               ErrorCode code, const std::atomic<bool>* stop) {
+  constexpr int kLookMilliseconds = 100;
+  // What a pipe that is ready takes without making the writer wait.
+  const std::uint64_t at_once = stop != nullptr ? PIPE_BUF : kMaxCall;
   while (!bytes.empty()) {
+    if (stop != nullptr) {
+      if (stop->load()) return false;
+      struct pollfd ready = {descriptor, POLLOUT, 0};
+      if (poll(&ready, 1, kLookMilliseconds) <= 0) continue;
+    }
     const ssize_t n =
-        write(descriptor, bytes.data(), std::min<std::uint64_t>(bytes.size(), kMaxCall));
+        write(descriptor, bytes.data(), std::min<std::uint64_t>(bytes.size(), at_once));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) fail_output(n < 0 ? errno : EIO, path, "write", code);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+void remove_temporaries() noexcept {
+  for (NamedTemporary* entry = temporaries.load(); entry != nullptr; entry = entry->next) {
+    const int directory = entry->directory.load();
+    if (directory >= 0) unlinkat(directory, entry->name.data(), 0);
   }
 }
 
@@ -184,25 +240,26 @@ AtomicFile::AtomicFile(const std::string& path, bool replace, std::uint64_t byte
       if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != EINTR) {
         fail_output(errno, path, "reserving space");
       }
-      if (ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0)
-        fail_output(errno, path, "setting the size");
+      set_size(bytes_);
     }
   } catch (...) {
     if (descriptor_ >= 0) close(descriptor_);
     if (!temporary_.empty()) unlinkat(directory_, temporary_.c_str(), 0);
+    forget(registered_);
     close(directory_);
     throw;
   }
 }
 
 void AtomicFile::create_unnamed_or_named(Warnings& warnings) {
+  remove_stale_temporaries(warnings);
   // An unnamed file can be linked to a free name, but cannot replace one.
   if (!replace_) {
     descriptor_ = openat(directory_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (descriptor_ >= 0) return;
   }
-  remove_stale_temporaries(warnings);
   temporary_ = temporary_prefix(name_) + random_digits() + std::string(kSuffix);
+  registered_ = remember(directory_, temporary_);
   descriptor_ = openat(directory_, temporary_.c_str(),
                        O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (descriptor_ < 0) {
@@ -246,6 +303,7 @@ void AtomicFile::remove_stale_temporaries(Warnings& warnings) const {
 
 AtomicFile::~AtomicFile() {
   if (!published_ && !temporary_.empty()) unlinkat(directory_, temporary_.c_str(), 0);
+  forget(registered_);
   if (descriptor_ >= 0) close(descriptor_);
   close(directory_);
 }
@@ -278,6 +336,12 @@ void AtomicFile::start_write_back() noexcept {
   sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+void AtomicFile::set_size(std::uint64_t bytes) {
+  if (ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0)
+    fail_output(errno, path_, "setting the size");
+  bytes_ = bytes;
+}
+
 void AtomicFile::finish() {
   struct stat status = {};
   if (fstat(descriptor_, &status) != 0 || static_cast<std::uint64_t>(status.st_size) != bytes_) {
@@ -289,6 +353,9 @@ void AtomicFile::finish() {
   }
   if (fsync(descriptor_) != 0)
     fail(ErrorCode::OUT09, path_, {}, "sync failed: " + errno_text(errno));
+  // Some network file systems report a failed write only when a descriptor is closed.
+  if (const int copy = fcntl(descriptor_, F_DUPFD_CLOEXEC, 0); copy >= 0 && close(copy) != 0)
+    fail_output(errno, path_, "closing the output");
 }
 
 void AtomicFile::publish() {

@@ -2,6 +2,7 @@
 // operating system about writing files is here.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,6 +29,8 @@ class AtomicFile {
   void read_at(std::uint64_t offset, std::span<std::byte> into) const;
   // Starts writing dirty pages out, so that the final sync is short.
   void start_write_back() noexcept;
+  // For files whose size is not known beforehand; what was written beyond it is gone.
+  void set_size(std::uint64_t bytes);
   // Size check, permission bits, sync. OUT12, OUT09.
   void finish();
   // Gives the file its name and syncs the directory. OUT02, OUT10, OUT09.
@@ -45,7 +48,8 @@ class AtomicFile {
   std::uint64_t bytes_ = 0;
   int directory_ = -1;
   int descriptor_ = -1;
-  std::string temporary_;  // name in the directory; empty: unnamed
+  std::string temporary_;                        // name in the directory; empty: unnamed
+  struct NamedTemporary* registered_ = nullptr;  // the same for remove_temporaries()
   unsigned mode_ = 0666;
   bool published_ = false;
 };
@@ -59,9 +63,10 @@ struct TargetStatus {
 TargetStatus target_status(const std::string& path);
 
 // Writes all bytes, in order, to a descriptor that cannot seek. `code` for failures other than a
-// full disk or a size limit.
-void write_all(int descriptor, std::span<const std::byte> bytes, const std::string& path,
-               ErrorCode code);
+// full disk or a size limit. With `stop` the descriptor must be a pipe or the like, and its reader
+// is waited for only until the flag is set: then the result is false.
+bool write_all(int descriptor, std::span<const std::byte> bytes, const std::string& path,
+               ErrorCode code, const std::atomic<bool>* stop = nullptr);
 
 // Fails with the output code that an errno stands for.
 [[noreturn]] void fail_output(int error, const std::string& path, const std::string& operation,

@@ -251,6 +251,8 @@ class Run {
         process(slab, scratch);
       } catch (const Error&) {
         keep_failure(slab, std::current_exception());
+      } catch (const Stopped&) {  // while a sink waited for its reader
+        keep_failure(slab, std::current_exception());
       } catch (const std::bad_alloc&) {
         keep_failure(slab,
                      std::make_exception_ptr(Error(Problem{

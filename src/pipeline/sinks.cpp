@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "quantize/sink.hpp"
@@ -152,8 +153,14 @@ class FileSink final : public Sink {
 // A pipe, a device or standard output: header, then tensors in order, with zeros between them.
 class StreamSink final : public Sink {
  public:
-  StreamSink(int descriptor, bool owned, std::string path, ErrorCode code)
-      : descriptor_(descriptor), owned_(owned), path_(std::move(path)), code_(code) {}
+  StreamSink(int descriptor, bool owned, std::string path, ErrorCode code,
+             const std::atomic<bool>* stop)
+      : descriptor_(descriptor), owned_(owned), path_(std::move(path)), code_(code) {
+    struct stat status = {};
+    const bool can_stall =
+        fstat(descriptor, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+    if (can_stall) stop_ = stop;
+  }
   ~StreamSink() override {
     if (owned_) close(descriptor_);
   }
@@ -185,7 +192,7 @@ class StreamSink final : public Sink {
 
  private:
   void put(std::span<const std::byte> bytes) {
-    write_all(descriptor_, bytes, path_, code_);
+    if (!write_all(descriptor_, bytes, path_, code_, stop_)) throw Stopped{};
     position_ += bytes.size();
   }
   void pad_to(std::uint64_t end) {
@@ -199,6 +206,7 @@ class StreamSink final : public Sink {
   bool owned_;
   std::string path_;
   ErrorCode code_;
+  const std::atomic<bool>* stop_ = nullptr;  // for descriptors that can stall
   const Plan* plan_ = nullptr;
   std::uint64_t position_ = 0;
 };
@@ -208,15 +216,19 @@ class StreamSink final : public Sink {
 std::unique_ptr<Sink> make_file_sink(const std::string& path, const SinkOptions& options,
                                      Warnings& warnings) {
   if (target_status(path).kind == TargetKind::stream) {
-    const int descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    int descriptor = -1;
+    do {  // a FIFO is waited for until somebody reads it, or a signal comes
+      if (options.stop != nullptr && options.stop->load()) throw Stopped{};
+      descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    } while (descriptor < 0 && errno == EINTR);
     if (descriptor < 0) fail_output(errno, path, "opening the output", ErrorCode::OUT05);
-    return std::make_unique<StreamSink>(descriptor, true, path, ErrorCode::OUT07);
+    return std::make_unique<StreamSink>(descriptor, true, path, ErrorCode::OUT07, options.stop);
   }
   return std::make_unique<FileSink>(path, options, warnings);
 }
 
-std::unique_ptr<Sink> make_stdout_sink() {
-  return std::make_unique<StreamSink>(STDOUT_FILENO, false, "-", ErrorCode::OUT11);
+std::unique_ptr<Sink> make_stdout_sink(const SinkOptions& options) {
+  return std::make_unique<StreamSink>(STDOUT_FILENO, false, "-", ErrorCode::OUT11, options.stop);
 }
 
 bool output_matches(const std::string& path, const Plan& plan) {

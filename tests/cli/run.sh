@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
-# Runs one case: run.sh COMMAND FOLDER. The folder holds
-#   script   bash, run in an empty directory with `quantize` on the path, $data the test data and
-#            $model the sample model
+# Runs one case: run.sh COMMAND SHIM FOLDER. The folder holds
+#   script   bash, run in an empty directory with `quantize` on the path, $data the test data, $model
+#            the sample model, $tiny one of a few kilobytes, $shim the library that makes calls fail
+#            (fault_shim.cpp); `stopped PID` waits until a process has stopped itself or ended
 #   stdout, stderr   what it must print, line by line; a line is text or a pattern of the shell, and a
 #            line of three dots stands for any lines. No file: nothing is printed.
 #   status   the exit status; no file: 0
 # With ACCEPT=1 what was printed replaces what was expected. A script that exits 77 is skipped.
 set -u
 command=$(realpath "$1")
-folder=$(realpath "$2")
+shim=$(realpath "$2")
+folder=$(realpath "$3")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/run"
 ln -s "$command" "$work/bin/quantize"
 export PATH="$work/bin:$PATH"
 data=$(realpath "$folder/../../../data")
-export data model="$data/techdoc-llama-3m"
+export data shim model="$data/techdoc-llama-3m" tiny="$data/../golden/convert/models/longrope"
+stopped() { until grep -q '^State:.[TZ]' "/proc/$1/status"; do sleep 0.01; done; }
+export -f stopped
 (cd "$work/run" && bash "$folder/script" >"$work/stdout" 2>"$work/stderr" </dev/null)
 status=$?
 [ $status -eq 77 ] && { cat "$work/stderr"; exit 77; }

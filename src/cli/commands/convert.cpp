@@ -93,9 +93,11 @@ class Conversion {
   }
 
   void create_reports() {
+    Warnings warnings;
     for (const std::string& path : request_.reports) {
-      files_.emplace_back(path, request_.if_exists != IfExists::fail);
+      files_.emplace_back(path, request_.if_exists != IfExists::fail, warnings);
     }
+    log_warnings(warnings);
   }
 
   void write_report_files() {
@@ -153,11 +155,12 @@ class Conversion {
         request_.if_exists == IfExists::skip ? IfExists::fail : request_.if_exists;
     sink_options.verify = request_.verify;
     sink_options.inputs = sources_;
+    sink_options.stop = &stop_flag();
     std::vector<std::unique_ptr<Sink>> sinks;
     std::vector<Output> outputs;
     for (const std::size_t i : wanted) {
       sinks.push_back(job.paths[i] == "-"
-                          ? make_stdout_sink()
+                          ? make_stdout_sink(sink_options)
                           : make_file_sink(job.paths[i], sink_options, job.warnings));
       outputs.push_back({&job.plans[i], sinks.back().get()});
     }
