@@ -78,14 +78,22 @@ TEST_F(Config, Malformed) {
   const std::string wide = count("intermediate_size", 48), rows = count("vocab_size", 24);
   const std::string epsilon = "\"rms_norm_eps\": 1e-05", model = "[\n  \"LlamaForCausalLM\"\n ]";
   const std::string theta = epsilon + ", \"rope_theta\": ";
-  std::string deep = std::string(100000, '[');
+  const std::string deep(100000, '['), digits(10000, '1');
+  std::string nested = "{\"unused\": " + std::string(63, '[') + "@[" + std::string(64, ']') + ", ";
   const Row table[] = {
       {"JS-02", "{", "@\xEF\xBB\xBF{", ErrorCode::JS02},
+      {"JS-03", "{", std::string("@\xFF\xFE{\0", 5), ErrorCode::JS02},
+      {"JS-04", "{", nested, ErrorCode::JS03},
       {"JS-05", "{", "{\"a\": " + deep, ErrorCode::JS03},
       {"JS-06 a repeated key is a warning", hidden, hidden + ", " + hidden, std::nullopt},
       {"JS-07", epsilon, theta + "@1e999", ErrorCode::JS05},
       {"JS-08", "{", "{\"unused\": NaN, ", std::nullopt},
       {"JS-09", epsilon, "\"rms_norm_eps\": @NaN", ErrorCode::JS05},
+      {"JS-10", "{", "{} @{", ErrorCode::JS01},
+      {"JS-12", hidden, hidden + std::string(" @\0", 3), ErrorCode::JS02},
+      {"JS-13", model, "[\"Llama@\nForCausalLM\"]", ErrorCode::JS01},
+      {"JS-14", model, "[\"@\\ud800\"]", ErrorCode::JS02},
+      {"JS-17", hidden, "\"hidden_size\": @" + digits, ErrorCode::JS05},
       {"JS-15", hidden, "\"hidden_size\": @64.0", ErrorCode::CF03},
       {"JS-16", hidden, "\"hidden_size\": @\"64\"", ErrorCode::CF03},
       {"CF-02 missing", "\"architectures\"", "\"other\"", ErrorCode::CF02},
