@@ -558,8 +558,13 @@ Model take_gguf(std::shared_ptr<const Source> source) {
   model.kind = ModelKind::gguf;
   model.source = std::move(source);
   model.metadata = model.source->metadata();
-  const auto* architecture = model.metadata.get<std::string>("general.architecture");
+  constexpr std::string_view kArchitecture = "general.architecture";
+  const auto* architecture = model.metadata.get<std::string>(kArchitecture);
   model.architecture = architecture ? *architecture : "unknown";
+  if (model.metadata.find(kArchitecture) && (!architecture || architecture->empty())) {
+    fail(ErrorCode::GG24, std::string(model.source->path()),
+         model.source->metadata_offset(kArchitecture), "general.architecture is no name");
+  }
   for (std::size_t i = 0; i < model.source->tensors().size(); ++i) {
     const SourceTensor& tensor = model.source->tensors()[i];
     ModelTensor out;

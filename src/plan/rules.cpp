@@ -525,11 +525,41 @@ bool requires_importance(std::string_view name, DType type, const Preset& preset
   }
 }
 
+namespace {
+
+// A number that is not negative, of any width; of arrays the first element.
+std::optional<std::uint64_t> first_count(const MetaValue& value) {
+  return std::visit(
+      [](const auto& v) -> std::optional<std::uint64_t> {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, MetaArray>) {
+          return std::visit(
+              [](const auto& elements) -> std::optional<std::uint64_t> {
+                if constexpr (requires { elements.size(); }) {
+                  using E = typename std::decay_t<decltype(elements)>::value_type;
+                  if constexpr (std::is_integral_v<E> && !std::is_same_v<E, bool>) {
+                    if (!elements.empty() && elements[0] >= 0)
+                      return static_cast<std::uint64_t>(elements[0]);
+                  }
+                }
+                return std::nullopt;
+              },
+              v);
+        } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+          if (v >= 0) return static_cast<std::uint64_t>(v);
+        }
+        return std::nullopt;
+      },
+      value);
+}
+
+}  // namespace
+
 ModelFacts model_facts(const Model& model, const Recipe& recipe) {
   ModelFacts facts;
   facts.architecture = model.architecture;
-  // Unsigned numbers of any width; of arrays the first element. --override-kv replaces numbers, not
-  // arrays; of several for one key the reference takes the first here.
+  // --override-kv replaces numbers, not arrays; of several for one key the reference takes the
+  // first here.
   const auto number = [&](std::string_view name) -> std::optional<std::uint64_t> {
     const std::string key = facts.architecture + "." + std::string(name);
     const MetaValue* value = model.metadata.find(key);
@@ -540,30 +570,13 @@ ModelFacts model_facts(const Model& model, const Recipe& recipe) {
       }
     }
     if (!value) return std::nullopt;
-    return std::visit(
-        [](const auto& v) -> std::optional<std::uint64_t> {
-          using T = std::decay_t<decltype(v)>;
-          if constexpr (std::is_same_v<T, MetaArray>) {
-            return std::visit(
-                [](const auto& elements) -> std::optional<std::uint64_t> {
-                  if constexpr (requires { elements.size(); }) {
-                    using E = typename std::decay_t<decltype(elements)>::value_type;
-                    if constexpr (std::is_integral_v<E> && !std::is_same_v<E, bool>) {
-                      if (!elements.empty() && elements[0] >= 0)
-                        return static_cast<std::uint64_t>(elements[0]);
-                    }
-                  }
-                  return std::nullopt;
-                },
-                v);
-          } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-            if (v >= 0) return static_cast<std::uint64_t>(v);
-            return std::nullopt;
-          } else {
-            return std::nullopt;
-          }
-        },
-        *value);
+    const std::optional<std::uint64_t> count = first_count(*value);
+    if (!count) {
+      fail(ErrorCode::GG24, std::string(model.source->path()), model.source->metadata_offset(key),
+           "key " + quoted(key) + " has a type that it cannot have",
+           std::string(meta_type_name(meta_type(*value))), "a number of 0 or more");
+    }
+    return count;
   };
   const auto blocks = number("block_count");
   if (blocks) {
