@@ -26,7 +26,8 @@ ErrorStats defined(const std::vector<float>& source, const std::vector<float>& r
     } else if (!std::isfinite(result[i])) {
       ++stats.saturated;
     } else {
-      const double s = source[i], r = result[i];
+      const auto s = static_cast<double>(source[i]);
+      const auto r = static_cast<double>(result[i]);
       sums[0][i % 16] += (s - r) * (s - r);
       sums[1][i % 16] += s * s;
       sums[2][i % 16] += r * r;
