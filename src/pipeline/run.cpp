@@ -65,7 +65,7 @@ unsigned usable_cores() {
 struct Scratch {
   std::vector<std::byte> fetched;
   std::vector<std::vector<std::byte>> blocks;  // per destination
-  std::vector<float> source, rounded, zeroed, statistic;
+  std::vector<float> source, rounded, zeroed;
   std::vector<std::byte> halves;
   std::vector<ErrorSums> sums;  // per destination
 };
@@ -481,22 +481,11 @@ class Run {
       }
       input.row_values = tile.job.slabs_per_row == 0 ? row : count;
       input.rows = count / input.row_values;
-      if (planned.importance && quantizer.row_sum) {
-        float* statistics = at_least(scratch.statistic, input.rows);
-        for (std::uint64_t r = 0; r < input.rows; ++r)
-          statistics[r] =
-              statistic ? *statistic : row_statistic(quantizer, input.values + r * row, row);
-        input.row_statistic = statistics;
-      }
+      // Whole rows are summed by the encoder itself, many at once.
+      if (statistic) input.row_statistic = &*statistic;
       quantizer.encode(input, blocks + stored_bytes(planned.type, at));
       at += count;
     }
-  }
-
-  static float row_statistic(const Quantizer& quantizer, const float* values, std::uint64_t row) {
-    float sum = 0;
-    quantizer.row_sum(values, row, sum);
-    return quantizer.row_finish(sum, row);
   }
 
   // A row longer than a slab is read once more for its statistic, if any output needs it, by the
