@@ -139,11 +139,7 @@ inline void encode_affine_batch(const SuperBlocks& batch, bool weighted,
 
 template <class Scheme>
 inline void encode_affine_super_blocks(const EncodeInput& in, std::byte* out) {
-  const bool weighted = in.importance != nullptr;
-  for_each_batch<typename Scheme::BlockType, kSuperBlock, kBlocks>(
-      in, out, [weighted](const SuperBlocks& batch, auto& blocks) {
-        encode_affine_batch<Scheme>(batch, weighted, blocks);
-      });
+  encode_super_blocks<typename Scheme::BlockType>(in, out, encode_affine_batch<Scheme>);
 }
 
 }  // namespace

@@ -86,5 +86,15 @@ inline void combine_weights(const Tiles<kSubBlock>& x, float factor, Tiles<kSubB
   combine_weights(x, mean_square, weights);
 }
 
+// encode_batch(batch, weighted, blocks) over all blocks of `in`.
+template <class Block, class EncodeBatch>
+inline void encode_super_blocks(const EncodeInput& in, std::byte* out, EncodeBatch encode_batch) {
+  const bool weighted = in.importance != nullptr;
+  for_each_batch<Block, kSuperBlock, kBlocks>(
+      in, out, [weighted, encode_batch](const SuperBlocks& batch, Block(&blocks)[kBlocks]) {
+        encode_batch(batch, weighted, blocks);
+      });
+}
+
 }  // namespace
 }  // namespace quantize::kernels

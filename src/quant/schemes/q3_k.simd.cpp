@@ -159,11 +159,7 @@ void encode_batch(const SuperBlocks& batch, bool weighted, BlockQ3_K (&blocks)[k
 }
 
 void encode(const EncodeInput& in, std::byte* out) noexcept {
-  const bool weighted = in.importance != nullptr;
-  for_each_batch<BlockQ3_K, kSuperBlock, kBlocks>(
-      in, out, [weighted](const SuperBlocks& batch, BlockQ3_K(&blocks)[kBlocks]) {
-        encode_batch(batch, weighted, blocks);
-      });
+  encode_super_blocks<BlockQ3_K>(in, out, encode_batch);
 }
 
 // Values 32 * kQuarter ... of one half of a block.
