@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/float16.hpp"
+#include "core/small_floats.hpp"
 
 namespace quantize {
 namespace {
@@ -36,25 +37,11 @@ void decode_bf16(const std::byte* in, std::uint64_t values, float* out) noexcept
     out[i] = bfloat16_to_float(load<std::uint16_t>(in + 2 * i));
 }
 
-// Four exponent bits, bias 7, no infinities; all ones is NaN.
-float e4m3_to_float(std::uint8_t bits) noexcept {
-  const int exponent = bits >> 3 & 15;
-  const int mantissa = bits & 7;
-  if ((bits & 0x7F) == 0x7F) return std::bit_cast<float>((bits & 0x80U) << 24 | 0x7FC00000U);
-  const float magnitude = exponent == 0
-                              ? std::ldexp(static_cast<float>(mantissa), -9)
-                              : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
-  return bits & 0x80 ? -magnitude : magnitude;
-}
-
 void decode_e4m3(const std::byte* in, std::uint64_t values, float* out) noexcept {
   for (std::uint64_t i = 0; i < values; ++i) out[i] = e4m3_to_float(load<std::uint8_t>(in + i));
 }
-// The upper byte of a half.
 void decode_e5m2(const std::byte* in, std::uint64_t values, float* out) noexcept {
-  for (std::uint64_t i = 0; i < values; ++i) {
-    out[i] = half_to_float(static_cast<std::uint16_t>(load<std::uint8_t>(in + i) << 8));
-  }
+  for (std::uint64_t i = 0; i < values; ++i) out[i] = e5m2_to_float(load<std::uint8_t>(in + i));
 }
 
 std::uint64_t count(const EncodeInput& in) noexcept { return in.rows * in.row_values; }
