@@ -267,26 +267,23 @@ class Routes {
         !decoder.is_string() || decoder.string() != "Sequence")
       return false;
     const HfVocabulary source = read_hf_vocabulary(files_);
-    Vocabulary vocabulary;
+    const std::uint64_t count = id_count(source.base, source.added);
+    check_rows(count, files_.tokenizer_path);
+    Vocabulary vocabulary(count);
     for (const auto& [id, view] : source.base) {
       const std::string text(view);
-      if (id != vocabulary.tokens.size())
-        fail(ErrorCode::TK02, files_.tokenizer_path, std::nullopt, "the ids have a gap",
-             std::to_string(id), std::to_string(vocabulary.tokens.size()));
       if (text.starts_with("<0x") && text.ends_with(">") && !is_byte_token(text))
         fail(ErrorCode::TK07, files_.tokenizer_path, byte_offset(text), "malformed byte token",
              text, "<0xHH>");
-      vocabulary.add(text, kAddedScore,
+      vocabulary.set(id, text, kAddedScore,
                      is_byte_token(text)             ? byte
                      : source.special.contains(text) ? control
                                                      : normal);
     }
     for (const auto& [id, token] : source.added)
       if (id >= source.base.size())
-        vocabulary.add(token.text, kAddedScore,
+        vocabulary.set(id, token.text, kAddedScore,
                        source.special.contains(token.text) ? control : user_defined);
-    check_rows(vocabulary.tokens.size(), files_.tokenizer_path);
-    const std::uint64_t count = vocabulary.tokens.size();
     append_lists("llama", "default", vocabulary, true);
     append_special_tokens({files_, request_.config, count, false}, metadata_);
     return true;
@@ -297,9 +294,22 @@ class Routes {
     return entry ? std::optional(entry->key_offset()) : std::nullopt;
   }
 
+  // One more than the highest id. Ids below it that no token has are reported.
+  std::uint64_t id_count(const std::map<std::uint32_t, std::string_view>& base,
+                         const std::map<std::uint32_t, AddedToken>& added) {
+    std::uint64_t count = 0, used = base.size();
+    if (!base.empty()) count = base.rbegin()->first + std::uint64_t{1};
+    if (!added.empty()) count = std::max(count, added.rbegin()->first + std::uint64_t{1});
+    for (const auto& entry : added) used += base.contains(entry.first) ? 0U : 1U;
+    if (used < count)
+      warnings_.add(ErrorCode::TK02, files_.vocabulary_path, std::nullopt,
+                    "the ids have gaps, which are filled with unused tokens",
+                    std::to_string(count - used), "0");
+    return count;
+  }
+
   // Steps shared by byte-level BPE and WordPiece: every id of the vocabulary, gaps filled.
   Vocabulary by_id(const HfVocabulary& source) {
-    std::uint64_t needed = source.base.empty() ? 0 : source.base.rbegin()->first + std::uint64_t{1};
     const std::optional<std::uint64_t> size = vocabulary_size();
     std::map<std::uint32_t, AddedToken> added;
     for (const auto& [id, token] : source.added) {
@@ -308,9 +318,9 @@ class Routes {
              "tokens that only the configuration names are left out: they are beyond vocab_size");
         continue;
       }
-      needed = std::max(needed, id + std::uint64_t{1});
       added.emplace(id, token);
     }
+    const std::uint64_t needed = id_count(source.base, added);
     const std::uint64_t count = size.value_or(needed);
     if (needed > count)
       fail(ErrorCode::TK02, files_.vocabulary_path, std::nullopt, "an id is beyond vocab_size",

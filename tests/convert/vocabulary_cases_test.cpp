@@ -138,11 +138,11 @@ std::vector<Case> json_cases() {
     row("tk_004_005_" + std::to_string(out.size()), tokenizer(R"("a": 0, "b": )" + id), "TK02",
         id + "}");
   // Decision: gaps are filled, an added token has the id of its text or the next free one.
-  row("tk_003", tokenizer(R"("a": 0, "b": 5)"), "w:TK06", "");
+  row("tk_003", tokenizer(R"("a": 0, "b": 5)"), "w:TK02", "");
   row("tk_003_list",
       R"({"decoder": {"type": "Sequence"}, "model": {"type": "BPE", "byte_fallback": true, )"
       R"("vocab": {"a": 0, "b": 5}, "merges": []}})",
-      "TK02", "");
+      "w:TK02", "");
   row("tk_008", tokenizer(kVocab, "", R"(, "added_tokens": [{"id": 1, "content": "<x>"}])"),
       "w:TK02", "");
   row("tk_008_beyond", tokenizer(kVocab, "", R"(, "added_tokens": [{"id": 3, "content": "<x>"}])"),
@@ -219,6 +219,26 @@ std::vector<Case> json_cases() {
                  0,
                  {}});
   return out;
+}
+
+TEST(ListedVocabulary, GapsAreFilledAsInOtherRoutes) {
+  const testing::TemporaryDirectory directory;
+  directory.write(
+      "tokenizer.json",
+      R"({"decoder": {"type": "Sequence"}, "added_tokens": [{"id": 9, "content": "<x>"}], )"
+      R"("model": {"type": "BPE", "byte_fallback": true, "vocab": {"a": 0, "b": 2}, "merges": []}})");
+  const Directory opened(directory.path(), true);
+  Warnings warnings;
+  Metadata metadata;
+  const auto config = JsonDocument::parse("{}", "config.json", JsonRules{}, nullptr);
+  append_vocabulary({opened, config->root(), {VocabularyRoute::llama_hf}, 0, {}}, metadata,
+                    warnings);
+  using Tokens = std::vector<std::string>;
+  using Types = std::vector<std::int32_t>;
+  const auto list = [&](const char* key) { return *metadata.get<MetaArray>(key); };
+  // The added token has the first id that transformers counts as free, whoever has it.
+  EXPECT_EQ(std::get<Tokens>(list("tokenizer.ggml.tokens")), (Tokens{"a", "[PAD1]", "<x>"}));
+  EXPECT_EQ(std::get<Types>(list("tokenizer.ggml.token_type")), (Types{1, 5, 4}));
 }
 
 TEST(Merges, AMillionInAdversarialOrderAreRead) {
