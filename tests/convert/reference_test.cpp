@@ -11,34 +11,14 @@
 #include <nlohmann/json.hpp>
 
 #include "quantize/model.hpp"
-#include "quantize/quantizer.hpp"
 
-#include "convert/value.hpp"
-#include "core/sha256.hpp"
-#include "support/describe.hpp"
+#include "support/golden_model.hpp"
 
 namespace quantize {
 namespace {
 
 using Text = nlohmann::json;
 namespace fs = std::filesystem;
-
-std::string_view text_of(const std::vector<std::byte>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::vector<std::byte> stored(const ModelTensor& tensor, const Source& source) {
-  const std::uint64_t count = tensor.shape.values();
-  std::vector<std::byte> raw(static_cast<std::size_t>(stored_bytes(tensor.value->type, count)));
-  fetch(*tensor.value, source, 0, count, raw);
-  if (tensor.value->type == tensor.stored_type) return raw;
-  std::vector<float> values(static_cast<std::size_t>(count));
-  find_quantizer(tensor.value->type)->decode(raw.data(), count, values.data());
-  std::vector<std::byte> out(static_cast<std::size_t>(stored_bytes(tensor.stored_type, count)));
-  find_quantizer(tensor.stored_type)
-      ->encode({values.data(), 1, count, nullptr, nullptr}, out.data());
-  return out;
-}
 
 void compare(const fs::path& model_directory, const std::string& outtype) {
   SCOPED_TRACE(model_directory.filename().string() + " as " + outtype);
@@ -51,21 +31,7 @@ void compare(const fs::path& model_directory, const std::string& outtype) {
   Warnings warnings;
   const Model model = open_model(model_directory.string(), options, warnings);
 
-  std::vector<Text> keys;
-  for (const Metadata::Entry& entry : model.metadata.entries())
-    keys.push_back(test::describe(entry));
-  for (std::size_t i = 0; i < std::max(keys.size(), golden["keys"].size()); ++i)
-    EXPECT_EQ(i < keys.size() ? keys[i] : Text(),
-              i < golden["keys"].size() ? golden["keys"][i] : Text());
-  for (std::size_t i = 0; i < std::max(model.tensors.size(), golden["tensors"].size()); ++i) {
-    ASSERT_LT(i, golden["tensors"].size()) << "additional tensor " << model.tensors[i].name;
-    ASSERT_LT(i, model.tensors.size()) << "missing tensor " << golden["tensors"][i];
-    const ModelTensor& tensor = model.tensors[i];
-    const std::vector<std::uint64_t> dims(tensor.shape.dims().begin(), tensor.shape.dims().end());
-    const Text described = {tensor.name, std::string(info(tensor.stored_type).name), dims,
-                            sha256_hex(text_of(stored(tensor, *model.source)))};
-    EXPECT_EQ(described, golden["tensors"][i]);
-  }
+  test::expect_golden(model, golden);
 }
 
 TEST(ReferenceConverter, SyntheticModels) {

@@ -1,5 +1,6 @@
-"""How golden data writes down a key of a GGUF file: [name, type, value]."""
+"""How golden data writes down a GGUF file: keys as [name, type, value], tensors as [name, type, shape, SHA-256]."""
 import hashlib
+import json
 import sys
 
 import numpy as np
@@ -29,6 +30,25 @@ def describe_field(field):
             digest.update(bytes(field.parts[i]))
         values = {"count": len(values), "sha256": digest.hexdigest()}
     return [field.name, "arr " + TYPE_NAMES[element], values]
+
+
+def describe_model(gguf, path):
+    reader = gguf.GGUFReader(path)
+    keys = [describe_field(f) for f in reader.fields.values() if not f.name.startswith("GGUF.")]
+    tensors = []
+    for t in reader.tensors:
+        shape = [int(d) for d in reversed(t.shape)]
+        tensors.append([t.name, t.tensor_type.name.lower(), shape, hashlib.sha256(t.data.tobytes()).hexdigest()])
+    return keys, tensors
+
+
+def golden_text(parts):
+    """JSON with one entry of a list per line; other parts on a line each."""
+    lines = []
+    for name, value in parts.items():
+        text = "[\n" + ",\n".join(json.dumps(v) for v in value) + "\n]" if isinstance(value, list) else json.dumps(value)
+        lines.append(f"{json.dumps(name)}: {text}")
+    return "{" + ", ".join(lines) + "}\n"
 
 
 def use_converter(converter):

@@ -7,29 +7,19 @@ usage: generate.py CONVERTER [MODEL_DIRECTORY ...]
 CONVERTER is the reference's convert_hf_to_gguf.py; its GGUF library is taken from beside it. Needs
 numpy, torch, transformers 4.57.6, sentencepiece, protobuf and safetensors. Weights come from an integer
 generator, so the models are the same wherever this runs."""
-import hashlib
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-import numpy as np
-
-from describe import describe_field, use_converter
+from describe import describe_model, golden_text, use_converter
+from weights import Weights, write_safetensors
 
 CONVERTER = pathlib.Path(sys.argv[1]).resolve()
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests/golden/convert"
 gguf = use_converter(CONVERTER)
-
-
-def describe(path):
-    reader = gguf.GGUFReader(path)
-    keys = [describe_field(f) for f in reader.fields.values() if not f.name.startswith("GGUF.")]
-    tensors = [[t.name, t.tensor_type.name.lower(), [int(d) for d in reversed(t.shape)],
-                hashlib.sha256(t.data.tobytes()).hexdigest()] for t in reader.tensors]
-    return {"keys": keys, "tensors": tensors}
 
 
 def write_golden(model):
@@ -38,41 +28,8 @@ def write_golden(model):
             out = pathlib.Path(folder) / "out.gguf"
             subprocess.run([sys.executable, str(CONVERTER), str(model), "--outtype", outtype, "--outfile", str(out)],
                            check=True, capture_output=True)
-            golden = describe(out)
-        lines = ['{"keys": [']
-        lines.append(",\n".join(json.dumps(k) for k in golden["keys"]))
-        lines.append('], "tensors": [')
-        lines.append(",\n".join(json.dumps(t) for t in golden["tensors"]))
-        lines.append("]}")
-        (GOLDEN / f"{model.name}.{outtype}.json").write_text("\n".join(lines) + "\n")
-
-
-class Weights:
-    """A 64-bit linear congruential generator; values are multiples of 1/8192 in (-0.25, 0.25)."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def take(self, shape, dtype):
-        out = np.empty(int(np.prod(shape)), np.float32)
-        for i in range(out.size):
-            self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
-            out[i] = ((self.state >> 40) % 4095 - 2047) / 8192
-        out = out.reshape(shape)
-        if dtype == "BF16":
-            return (out.view(np.uint32) >> 16).astype(np.uint16)
-        return out.astype({"F16": np.float16, "F32": np.float32}[dtype])
-
-
-def write_safetensors(path, tensors, dtype):
-    header, data = {}, b""
-    for name, values in tensors.items():
-        raw = values.tobytes()
-        header[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+            keys, tensors = describe_model(gguf, out)
+        (GOLDEN / f"{model.name}.{outtype}.json").write_text(golden_text({"keys": keys, "tensors": tensors}))
 
 
 def write_tokenizer(path, size):
@@ -109,9 +66,9 @@ def synthetic(name, seed, dtype, config, head_dim=8, heads=4, kv_heads=4, tied=F
     weights, tensors = Weights(seed), {}
 
     def add(tensor, *shape, bias=False):
-        tensors[tensor + ".weight"] = weights.take(shape, dtype)
+        tensors[tensor + ".weight"] = weights.take(shape, dtype), dtype
         if bias:
-            tensors[tensor + ".bias"] = weights.take(shape[:1], dtype)
+            tensors[tensor + ".bias"] = weights.take(shape[:1], dtype), dtype
 
     add("model.embed_tokens", VOCABULARY, HIDDEN)
     for n in range(LAYERS):
@@ -135,7 +92,7 @@ def synthetic(name, seed, dtype, config, head_dim=8, heads=4, kv_heads=4, tied=F
     add("model.norm", HIDDEN)
     if not tied:
         add("lm_head", VOCABULARY, HIDDEN)
-    write_safetensors(folder / "model.safetensors", tensors, dtype)
+    write_safetensors(folder / "model.safetensors", tensors)
     write_golden(folder)
 
 

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Makes tests/golden/convert/families: what the reference converter writes for the models that
+tools/golden/convert/models describes, one file each, with the description.
+
+usage: families.py CONVERTER [MODEL ...]
+
+CONVERTER is the reference's convert_hf_to_gguf.py; needs what generate.py needs. The pre-tokenizer of a
+model whose vocabulary no digest knows is named by its description, as --pre gives it."""
+import importlib
+import json
+import logging
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from describe import describe_model, golden_text, use_converter
+from models.parts import MODELS
+from weights import Weights, write_safetensors
+
+HERE, CONVERTER = pathlib.Path(__file__).resolve().parent, pathlib.Path(sys.argv[1]).resolve()
+GOLDEN = HERE.parents[2] / "tests/golden"
+gguf = use_converter(CONVERTER)
+sys.path.insert(0, str(CONVERTER.parent))
+import torch  # noqa: E402
+from conversion import ModelBase, ModelType, get_model_architecture, get_model_class  # noqa: E402
+
+FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16,
+              "bf16": gguf.LlamaFileType.MOSTLY_BF16}
+
+
+def write_model(description, folder):
+    ignored = shutil.ignore_patterns("config.json", "case.json", "keys.json")
+    shutil.copytree(GOLDEN / "tokenizers" / description["tokenizer"], folder, ignore=ignored)
+    (folder / "config.json").write_text(json.dumps(description["config"]))
+    for name, text in description["files"].items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    weights, tensors = Weights(1), {}
+    for name, shape, *dtype in description["tensors"]:
+        dtype = dtype[0] if dtype else description["dtype"]
+        tensors[name] = weights.take(shape, dtype), dtype
+    write_safetensors(folder / "model.safetensors", tensors)
+
+
+def convert(name, description, work):
+    folder = work / name
+    write_model(description, folder)
+    kind = get_model_class(get_model_architecture(ModelBase.load_hparams(folder, False), ModelType.TEXT))
+    with torch.inference_mode():
+        instance = kind(folder, FILE_TYPES[description["outtype"]], work / "out.gguf")
+        if description["pre"]:
+            instance.get_vocab_base_pre = lambda tokenizer: description["pre"]
+        instance.write()
+    return describe_model(gguf, instance.fname_out)
+
+
+for module in sorted(HERE.glob("models/*.py")):
+    importlib.import_module(f"models.{module.stem}")
+logging.disable(logging.CRITICAL)
+failed = []
+for name, description in MODELS.items():
+    if len(sys.argv) > 2 and name not in sys.argv[2:]:
+        continue
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            keys, tensors = convert(name, description, pathlib.Path(work))
+    except Exception as error:  # the others are made all the same
+        failed.append(f"{name}: {type(error).__name__}: {error}")
+        continue
+    (GOLDEN / "convert/families").mkdir(exist_ok=True)
+    (GOLDEN / f"convert/families/{name}.json").write_text(
+        golden_text({"model": description, "keys": keys, "tensors": tensors}))
+    print(name)
+sys.exit("\n".join(failed))

@@ -1,0 +1,56 @@
+"""Tiny models of families: their configuration (the fields that published models have, sizes reduced), a
+folder of tests/golden/tokenizers, and every tensor's name and shape. Here: what their descriptions share."""
+MODELS = {}
+
+
+def model(name, kind, tokenizer, config, tensors, dtype="BF16", pre=None, outtype="bf16", files=None):
+    config = {"architectures": [kind], **config}
+    rows = []
+    for t in tensors:
+        key, shape = t[0], list(t[1])
+        rows.append([key, shape] + ([t[2]] if len(t) > 2 else []))
+    MODELS[name] = {"config": config, "tokenizer": tokenizer, "pre": pre, "dtype": dtype, "outtype": outtype,
+                    "files": files or {}, "tensors": rows}
+
+
+def layers(count, rows, prefix="model.layers.", start=0):
+    return [(f"{prefix}{n}.{r[0]}",) + tuple(r[1:]) for n in range(start, start + count) for r in rows]
+
+
+def decoder(v, h, lm_head=True):
+    out = [("model.embed_tokens.weight", [v, h]), ("model.norm.weight", [h])]
+    return out + ([("lm_head.weight", [v, h])] if lm_head else [])
+
+
+def attention(h, q, kv, bias=False, o_bias=False, head=0):
+    rows = [(f"self_attn.{p}_proj.weight", s) for p, s in
+            (("q", [q, h]), ("k", [kv, h]), ("v", [kv, h]), ("o", [h, q]))]
+    if bias:
+        rows += [(f"self_attn.{p}_proj.bias", [s]) for p, s in (("q", q), ("k", kv), ("v", kv))]
+    if o_bias:
+        rows.append(("self_attn.o_proj.bias", [h]))
+    if head:
+        rows += [("self_attn.q_norm.weight", [head]), ("self_attn.k_norm.weight", [head])]
+    return rows
+
+
+def mlp(h, f, at="mlp."):
+    return [(at + "gate_proj.weight", [f, h]), (at + "up_proj.weight", [f, h]), (at + "down_proj.weight", [h, f])]
+
+
+def experts(n, h, f, at="mlp.experts."):
+    return [row for e in range(n) for row in mlp(h, f, f"{at}{e}.")]
+
+
+def norms(h, *names):
+    return [(n + ".weight", [h]) for n in names]
+
+
+def inner(rows):
+    """The names that a language model inside a larger one has."""
+    return [(row[0].replace("model.", "model.language_model.", 1) if row[0].startswith("model.") else row[0],) + tuple(row[1:])
+            for row in rows]
+
+
+BPE, V = "bpe-added", 272
+PRE = "gpt-2"
