@@ -25,32 +25,46 @@ sys.path.insert(0, str(CONVERTER.parent))
 from conversion import ModelBase, ModelType, get_model_architecture, get_model_class  # noqa: E402
 
 
+def directory_of(folder, case, work):
+    model = work / "model"
+    shutil.copytree(folder, model)
+    for file, origin in case.get("from", {}).items():
+        shutil.copy(ORACLES / origin, model / file)
+    return model
+
+
+def write_vocabulary(model, case, out):
+    hparams = ModelBase.load_hparams(model, False)
+    kind = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
+    instance = kind(model, gguf.LlamaFileType.MOSTLY_F16, out)
+    if "pre" in case:
+        instance.get_vocab_base_pre = lambda tokenizer: case["pre"]
+    instance.write_vocab()
+    return out
+
+
 def keys_of(folder, case):
-    with tempfile.TemporaryDirectory() as work:
-        model = pathlib.Path(work) / "model"
-        shutil.copytree(folder, model)
-        for file, origin in case.get("from", {}).items():
-            shutil.copy(ORACLES / origin, model / file)
-        hparams = ModelBase.load_hparams(model, False)
-        kind = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
-        out = pathlib.Path(work) / "out.gguf"
-        instance = kind(model, gguf.LlamaFileType.MOSTLY_F16, out)
-        if "pre" in case:
-            instance.get_vocab_base_pre = lambda tokenizer: case["pre"]
-        instance.write_vocab()
+    with tempfile.TemporaryDirectory() as name:
+        work = pathlib.Path(name)
+        out = write_vocabulary(directory_of(folder, case, work), case, work / "out.gguf")
         fields = gguf.GGUFReader(out).fields.values()
         return [describe_field(field) for field in fields if field.name.startswith("tokenizer.")]
 
 
-failed = []
-for file in sorted(CASES.glob("*/case.json")):
-    if len(sys.argv) > 3 and file.parent.name not in sys.argv[3:]:
-        continue
-    try:
-        keys = keys_of(file.parent, json.loads(file.read_text()))
-    except Exception as error:  # the others are made all the same
-        failed.append(f"{file.parent.name}: {type(error).__name__}: {error}")
-        continue
-    print(file.parent.name)
-    (file.parent / "keys.json").write_text("[" + ",\n".join(json.dumps(key) for key in keys) + "]\n")
-sys.exit("\n".join(failed))
+def main():
+    failed = []
+    for file in sorted(CASES.glob("*/case.json")):
+        if len(sys.argv) > 3 and file.parent.name not in sys.argv[3:]:
+            continue
+        try:
+            keys = keys_of(file.parent, json.loads(file.read_text()))
+        except Exception as error:  # the others are made all the same
+            failed.append(f"{file.parent.name}: {type(error).__name__}: {error}")
+            continue
+        print(file.parent.name)
+        (file.parent / "keys.json").write_text("[" + ",\n".join(json.dumps(key) for key in keys) + "]\n")
+    sys.exit("\n".join(failed))
+
+
+if __name__ == "__main__":
+    main()
