@@ -3,7 +3,7 @@
 #include "arch/family.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -24,21 +24,36 @@ constexpr std::pair<std::string_view, ValueRange> kRanges[] = {
     {"context", ValueRange::context}, {"vocabulary", ValueRange::vocabulary},
     {"epsilon", ValueRange::epsilon}, {"positive", ValueRange::positive},
 };
-constexpr std::pair<std::string_view, MetaType> kTypes[] = {{"u32", MetaType::u32},
-                                                            {"f32", MetaType::f32},
-                                                            {"bool", MetaType::boolean},
-                                                            {"str", MetaType::string}};
+constexpr std::pair<std::string_view, MetaType> kTypes[] = {
+    {"u8", MetaType::u8},   {"i8", MetaType::i8},        {"u16", MetaType::u16},
+    {"i16", MetaType::i16}, {"u32", MetaType::u32},      {"i32", MetaType::i32},
+    {"f32", MetaType::f32}, {"bool", MetaType::boolean}, {"str", MetaType::string},
+    {"u64", MetaType::u64}, {"i64", MetaType::i64},      {"f64", MetaType::f64}};
 constexpr std::pair<std::string_view, KeyOperation> kKeyOperations[] = {
     {"base", KeyOperation::base},
+    {"rope", KeyOperation::rope},
+    {"file_type", KeyOperation::file_type},
     {"pooling_type", KeyOperation::pooling_type},
     {"classifier_labels", KeyOperation::classifier_labels}};
-constexpr std::pair<std::string_view, TensorOperation> kTensorOperations[] = {
-    {"permute_rotary", TensorOperation::permute_rotary},
-    {"plus_one", TensorOperation::plus_one},
-    {"transpose", TensorOperation::transpose},
-    {"stack", TensorOperation::stack}};
-constexpr std::pair<std::string_view, GeneratedTensor> kGenerated[] = {
-    {"llama3_rope_factors", GeneratedTensor::llama3_rope_factors}};
+constexpr std::pair<std::string_view, Generator> kGenerators[] = {
+    {"llama3_rope_factors", Generator::llama3_rope_factors}};
+
+struct OperationWord {
+  std::string_view word;
+  TensorOperation operation;
+  std::size_t least, most;  // arguments
+};
+constexpr OperationWord kOperations[] = {{"plus_one", TensorOperation::plus_one, 0, 0},
+                                         {"neg_exp", TensorOperation::neg_exp, 0, 0},
+                                         {"transpose", TensorOperation::transpose, 0, 0},
+                                         {"squeeze", TensorOperation::squeeze, 0, 0},
+                                         {"permute_rotary", TensorOperation::permute_rotary, 1, 1},
+                                         {"reshape", TensorOperation::reshape, 1, 4},
+                                         {"slice", TensorOperation::slice, 2, 2},
+                                         {"swap", TensorOperation::swap, 3, 3},
+                                         {"regroup", TensorOperation::regroup, 2, 9},
+                                         {"stack", TensorOperation::stack, 0, 1}};
+constexpr unsigned kMaxInclusions = 8;
 
 // Reads members of one document; every complaint names the place.
 class Reader {
@@ -66,6 +81,30 @@ class Reader {
     if (value && !value->is_boolean()) refuse(ErrorCode::CF03, *value, "expected true or false");
     return value && value->boolean();
   }
+  Expression expression(const Json& value) const {
+    const std::string written = text(value);
+    return parse_expression(written, file_, value.offset() + 1);
+  }
+  Expression expression(const Json& object, std::string_view key) const {
+    const auto value = object.find(key);
+    return value ? expression(*value) : Expression();
+  }
+  std::vector<Expression> expressions(const Json& object, std::string_view key) const {
+    std::vector<Expression> out;
+    for (const Json value : list(object, key)) out.push_back(expression(value));
+    return out;
+  }
+  // A number, string or truth value as it stands.
+  Expression constant(const Json& value) const {
+    if (value.is_boolean()) return truth_expression(value.boolean());
+    if (value.is_string()) return text_expression(std::string(value.string()));
+    if (!value.is_number()) refuse(ErrorCode::CF03, value, "expected one value");
+    if (value.is_integer())
+      if (const auto integer = value.as_i64()) return integer_expression(*integer);
+    const auto real = value.as_double();
+    if (!real) refuse(ErrorCode::CF04, value, "the number is not finite");
+    return real_expression(*real);
+  }
   std::vector<std::string> texts(const Json& object, std::string_view key) const {
     std::vector<std::string> out;
     for (const Json value : list(object, key)) out.push_back(text(value));
@@ -89,6 +128,7 @@ class Reader {
     const auto value = object.find(key);
     return value ? named(names, *value) : absent;
   }
+  const std::string& file() const noexcept { return file_; }
   // A typing error in a key must not become a rule that is silently weaker.
   void only(const Json& object, std::initializer_list<std::string_view> known) const {
     if (!object.is_object()) refuse(ErrorCode::CF03, object, "expected an object");
@@ -101,16 +141,43 @@ class Reader {
   std::string file_;
 };
 
-std::string scalar_text(const Reader& reader, const Json& value) {
+// A value as JSON text again. The reader has limited how deep values are nested.
+void append_json(const Json& value, std::string& out) {
+  const auto string = [&](std::string_view text) {
+    out += '"';
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  };
+  const bool object = value.is_object();
   switch (value.kind()) {
     case JsonKind::null:
-      return "null";
+      out += "null";
+      break;
     case JsonKind::boolean:
-      return value.boolean() ? "true" : "false";
+      out += value.boolean() ? "true" : "false";
+      break;
     case JsonKind::number:
-      return std::string(value.number_text());
-    default:
-      reader.refuse(ErrorCode::CF03, value, "a default is a number, true, false or null");
+      out += value.number_text();
+      break;
+    case JsonKind::string:
+      string(value.string());
+      break;
+    case JsonKind::object:
+    case JsonKind::array:
+      out += object ? '{' : '[';
+      for (const Json child : value.children()) {
+        if (out.back() != '{' && out.back() != '[') out += ',';
+        if (object) {
+          string(child.key());
+          out += ':';
+        }
+        append_json(child, out);
+      }
+      out += object ? '}' : ']';
+      break;
   }
 }
 
@@ -120,82 +187,292 @@ KeyRule read_key(const Reader& reader, const Json& value) {
     rule.operation = reader.named<KeyOperation>(kKeyOperations, value);
     return rule;
   }
-  reader.only(value, {"key", "type", "from", "constant", "range"});
+  reader.only(value, {"key", "type", "from", "value", "each", "map", "range", "when", "required"});
   rule.key = reader.needed(value, "key");
-  rule.type = reader.named<MetaType>(kTypes, value, "type", MetaType::u32);
   rule.range = reader.named<ValueRange>(kRanges, value, "range", ValueRange::any);
-  if (value.find("constant")) {
-    rule.constant = reader.flag(value, "constant");
-    rule.type = MetaType::boolean;
-  } else {
-    rule.from = reader.needed(value, "from");
+  rule.when = reader.expression(value, "when");
+  rule.required = reader.flag(value, "required");
+  if (const auto type = value.find("type")) {
+    std::string word = reader.text(*type);
+    rule.array = word.size() > 2 && word.compare(word.size() - 2, 2, "[]") == 0;
+    if (rule.array) word.resize(word.size() - 2);
+    const auto known = std::find_if(std::begin(kTypes), std::end(kTypes),
+                                    [&](const auto& row) { return row.first == word; });
+    if (known == std::end(kTypes))
+      reader.refuse(ErrorCode::CF06, *type, "unknown type " + quoted(word));
+    rule.type = known->second;
+  }
+  if (const auto constant = value.find("value")) {
+    if (constant->is_array()) {
+      rule.array = true;
+      for (const Json element : constant->children())
+        rule.elements.push_back(reader.constant(element));
+    } else {
+      rule.from = reader.constant(*constant);
+    }
+    const Json one = constant->is_array() ? constant->first_child() : *constant;
+    if (one.is_boolean()) rule.type = MetaType::boolean;
+    if (one.is_string()) rule.type = MetaType::string;
+    return rule;
+  }
+  const auto from = value.find("from");
+  if (!from) reader.refuse(ErrorCode::CF02, value, "member \"from\" is missing");
+  rule.from = reader.expression(*from);
+  rule.each = reader.expression(value, "each");
+  if (rule.each) rule.array = true;
+  if (const auto map = value.find("map")) {
+    if (!map->is_object()) reader.refuse(ErrorCode::CF03, *map, "expected an object");
+    for (const Json entry : map->children())
+      rule.map.emplace_back(std::string(entry.key()), reader.constant(entry));
   }
   return rule;
 }
 
+TensorStep read_step(const Reader& reader, const Json& value) {
+  // "name", {"name": argument} or {"name": [arguments]}; beside it "take" of regroup.
+  Json word = value, arguments;
+  TensorStep step;
+  if (value.is_object()) {
+    for (const Json member : value.children())
+      if (member.key() != "take") arguments = member;
+    if (!arguments) reader.refuse(ErrorCode::CF02, value, "an operation is missing");
+    word = arguments;
+  }
+  const std::string name = value.is_object() ? std::string(arguments.key()) : reader.text(value);
+  const auto known = std::find_if(std::begin(kOperations), std::end(kOperations),
+                                  [&](const OperationWord& row) { return row.word == name; });
+  if (known == std::end(kOperations))
+    reader.refuse(ErrorCode::CF06, word, "unknown operation " + quoted(name));
+  step.operation = known->operation;
+  const auto argument = [&](const Json& at) {
+    const bool rest =
+        step.operation == TensorOperation::reshape && at.is_string() && at.string() == "*";
+    step.arguments.push_back(rest ? Expression() : reader.expression(at));
+  };
+  if (arguments && arguments.is_array())
+    for (const Json at : arguments.children()) argument(at);
+  else if (arguments)
+    argument(arguments);
+  if (step.arguments.size() < known->least || step.arguments.size() > known->most)
+    reader.refuse(ErrorCode::CF03, word, "operation " + quoted(name) + " with other arguments");
+  if (value.is_object()) {
+    reader.only(value, {known->word, "take"});
+    for (const Json at : reader.list(value, "take")) {
+      const auto piece = at.is_number() ? at.as_u64() : std::nullopt;
+      if (!piece || *piece + 1 >= step.arguments.size())
+        reader.refuse(ErrorCode::CF04, at, "no such piece");
+      step.take.push_back(*piece);
+    }
+  }
+  return step;
+}
+
 TensorRule read_tensor_rule(const Reader& reader, const Json& value) {
-  reader.only(value, {"from", "to", "shape", "apply", "heads", "required", "bias_required"});
   TensorRule rule;
+  if (value.is_string()) {  // "from -> to"
+    constexpr std::string_view arrow = " -> ";
+    const std::string_view text = value.string();
+    const std::size_t at = text.find(arrow);
+    if (at == std::string_view::npos)
+      reader.refuse(ErrorCode::CF03, value, "expected \"FROM -> TO\"");
+    rule.from = std::string(text.substr(0, at));
+    rule.to = std::string(text.substr(at + arrow.size()));
+    return rule;
+  }
+  reader.only(value, {"from", "to", "shape", "apply", "group", "when", "store", "required",
+                      "bias_required"});
   rule.from = reader.needed(value, "from");
-  rule.to = reader.needed(value, "to");
-  rule.shape = reader.texts(value, "shape");
-  rule.operation =
-      reader.named<TensorOperation>(kTensorOperations, value, "apply", TensorOperation::none);
-  if (rule.operation == TensorOperation::permute_rotary) rule.heads = reader.needed(value, "heads");
+  const auto to = value.find("to");
+  if (!to || !to->is_null()) rule.to = reader.needed(value, "to");
+  rule.shape = reader.expressions(value, "shape");
+  if (const auto apply = value.find("apply")) {
+    if (apply->is_array())
+      for (const Json step : apply->children()) rule.steps.push_back(read_step(reader, step));
+    else
+      rule.steps.push_back(read_step(reader, *apply));
+  }
+  rule.group = reader.member(value, "group");
+  rule.when = reader.expression(value, "when");
+  if (const auto store = value.find("store")) {
+    rule.store = type_from_name(reader.text(*store));
+    if (rule.store != DType::f32 && rule.store != DType::f16 && rule.store != DType::bf16)
+      reader.refuse(ErrorCode::CF06, *store, "tensors are stored as f32, f16 or bf16");
+  }
   rule.required = reader.flag(value, "required");
   rule.bias_required = reader.flag(value, "bias_required");
   return rule;
 }
 
 RenameRule read_rename(const Reader& reader, const Json& value) {
-  reader.only(value, {"prefix", "suffix", "anywhere", "to", "model", "labelled"});
-  return {reader.member(value, "prefix"),   reader.member(value, "suffix"),
+  reader.only(value, {"prefix", "suffix", "anywhere", "to", "when"});
+  return {reader.member(value, "prefix"), reader.member(value, "suffix"),
           reader.member(value, "anywhere"), reader.needed(value, "to"),
-          reader.member(value, "model"),    reader.flag(value, "labelled")};
+          reader.expression(value, "when")};
 }
 
-void read_defaults(const Reader& reader, const Json& types, Family& family) {
-  for (const Json type : types.children()) {
-    std::vector<DefaultRule>& rules = family.defaults[std::string(type.key())];
-    for (const Json value : type.children()) {
-      DefaultRule rule{std::string(value.key()), {}, {}};
-      if (value.is_object())
-        rule.from = reader.needed(value, "from");
-      else
-        rule.json = scalar_text(reader, value);
-      rules.push_back(std::move(rule));
-    }
+DropRule read_drop(const Reader& reader, const Json& value) {
+  if (!value.is_object()) return {reader.text(value), {}};
+  reader.only(value, {"name", "when"});
+  return {reader.needed(value, "name"), reader.expression(value, "when")};
+}
+
+GeneratedTensor read_generated(const Reader& reader, const Json& value) {
+  if (!value.is_object())
+    return {reader.named<Generator>(kGenerators, value), "rope_freqs.weight", {}, {}, {}};
+  reader.only(value, {"to", "from", "each", "when"});
+  return {Generator::values, reader.needed(value, "to"), reader.expression(value, "from"),
+          reader.expression(value, "each"), reader.expression(value, "when")};
+}
+
+FieldRule read_field(const Reader& reader, std::string field, const Json& value) {
+  FieldRule rule;
+  rule.field = std::move(field);
+  if (value.is_object() && value.find("from")) {
+    reader.only(value, {"from", "each", "when"});
+    rule.from = reader.expression(value, "from");
+    rule.each = reader.expression(value, "each");
+    rule.when = reader.expression(value, "when");
+  } else {
+    append_json(value, rule.json);
   }
+  return rule;
 }
 
-}  // namespace
+FieldRule read_set(const Reader& reader, const Json& value) {
+  reader.only(value, {"field", "value", "from", "each", "when"});
+  FieldRule rule;
+  rule.field = reader.needed(value, "field");
+  rule.when = reader.expression(value, "when");
+  rule.each = reader.expression(value, "each");
+  if (const auto constant = value.find("value"))
+    append_json(*constant, rule.json);
+  else
+    rule.from = parse_expression(reader.needed(value, "from"), reader.file(),
+                                 value.find("from")->offset() + 1);
+  return rule;
+}
 
-Family parse_family(std::string text, std::string file, Warnings& warnings) {
+std::vector<Choice> read_choices(const Reader& reader, const Json& value) {
+  std::vector<Choice> out;
+  const auto one = [&](const Json& choice) {
+    if (!choice.is_object()) {
+      out.push_back({reader.text(choice), {}});
+      return;
+    }
+    reader.only(choice, {"is", "when"});
+    out.push_back({reader.needed(choice, "is"), reader.expression(choice, "when")});
+  };
+  if (value.is_array())
+    for (const Json choice : value.children()) one(choice);
+  else
+    one(value);
+  return out;
+}
+
+// A family before the names of its layers are written out.
+struct Draft {
+  Family family;
+  std::string layer = "model.layers.{n}";
+};
+
+Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnings& warnings);
+
+Draft included(const Reader& reader, const Json& name, unsigned inclusions, Warnings& warnings) {
+  const std::string word = reader.text(name);
+  if (inclusions >= kMaxInclusions) reader.refuse(ErrorCode::CF06, name, "too many inclusions");
+  for (std::size_t i = 0; i < embedded_families_count; ++i)
+    if (embedded_families[i].name == word)
+      return read_draft(std::string(embedded_families[i].text), word + ".json", inclusions + 1,
+                        warnings);
+  reader.refuse(ErrorCode::CF06, name, "unknown family " + quoted(word));
+}
+
+// Replaces a list where the file has one.
+template <class T, class Read>
+void replace(const Reader& reader, const Json& root, std::string_view key, std::vector<T>& into,
+             Read read) {
+  if (!root.find(key)) return;
+  into.clear();
+  for (const Json value : reader.list(root, key)) into.push_back(read(reader, value));
+}
+
+Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnings& warnings) {
   JsonRules rules;
   rules.duplicates_are_errors = true;
   const auto document = JsonDocument::parse(std::move(text), file, rules, &warnings);
   const Json root = document->root();
   const Reader reader(std::move(file));
-  reader.only(root, {"about", "name", "architecture", "models", "defaults", "required", "relations",
-                     "rename", "drop", "keys", "tensors", "generate", "embedding", "vocabulary"});
-  Family family;
+  reader.only(root,
+              {"about",     "name",       "include",       "architecture", "models",    "defaults",
+               "set",       "layers",     "layer",         "required",     "relations", "rename",
+               "drop",      "first_keys", "keys",          "last_keys",    "tensors",   "generate",
+               "embedding", "vocabulary", "special_tokens"});
+  Draft draft;
+  if (const auto include = root.find("include"))
+    draft = included(reader, *include, inclusions, warnings);
+  Family& family = draft.family;
+  const auto member = [&](std::string_view key, std::string& into) {
+    if (root.find(key) || into.empty()) into = reader.needed(root, key);
+  };
   family.name = reader.needed(root, "name");
-  family.architecture = reader.needed(root, "architecture");
   family.models = reader.texts(root, "models");
-  family.required = reader.texts(root, "required");
-  family.relations = reader.texts(root, "relations");
-  family.drop = reader.texts(root, "drop");
-  family.embedding = reader.needed(root, "embedding");
-  family.vocabulary = reader.texts(root, "vocabulary");
+  member("embedding", family.embedding);
+  member("layer", draft.layer);
+  const auto architecture = root.find("architecture");
+  if (architecture) family.architectures = read_choices(reader, *architecture);
+  if (family.architectures.empty())
+    reader.refuse(ErrorCode::CF02, root, "member \"architecture\" is missing");
+  if (const auto vocabulary = root.find("vocabulary"))
+    family.vocabulary = read_choices(reader, *vocabulary);
+  if (root.find("layers")) family.layers = reader.expression(root, "layers");
+  const auto expression = [](const Reader& r, const Json& value) { return r.expression(value); };
+  replace(reader, root, "required", family.required, expression);
+  replace(reader, root, "relations", family.relations, expression);
+  replace(reader, root, "first_keys", family.first_keys, read_key);
+  replace(reader, root, "keys", family.keys, read_key);
+  replace(reader, root, "last_keys", family.last_keys, read_key);
+  replace(reader, root, "generate", family.generate, read_generated);
+  for (const Json value : reader.list(root, "set")) family.set.push_back(read_set(reader, value));
   for (const Json value : reader.list(root, "rename"))
     family.renames.push_back(read_rename(reader, value));
-  for (const Json value : reader.list(root, "keys")) family.keys.push_back(read_key(reader, value));
+  for (const Json value : reader.list(root, "drop"))
+    family.drop.push_back(read_drop(reader, value));
+  std::vector<TensorRule> own;
   for (const Json value : reader.list(root, "tensors"))
-    family.tensors.push_back(read_tensor_rule(reader, value));
-  for (const Json value : reader.list(root, "generate"))
-    family.generate.push_back(reader.named<GeneratedTensor>(kGenerated, value));
-  if (const auto defaults = root.find("defaults")) read_defaults(reader, *defaults, family);
-  return family;
+    own.push_back(read_tensor_rule(reader, value));
+  std::vector<TensorRule>& all = family.tensors;
+  all.erase(std::remove_if(all.begin(), all.end(),
+                           [&](const TensorRule& old) {
+                             return std::any_of(
+                                 own.begin(), own.end(),
+                                 [&](const TensorRule& rule) { return rule.from == old.from; });
+                           }),
+            all.end());
+  std::move(own.begin(), own.end(), std::back_inserter(all));
+  if (const auto defaults = root.find("defaults"))
+    for (const Json type : defaults->children()) {
+      std::vector<FieldRule>& fields = family.defaults[std::string(type.key())];
+      fields.clear();
+      for (const Json value : type.children())
+        fields.push_back(read_field(reader, std::string(value.key()), value));
+    }
+  if (const auto tokens = root.find("special_tokens")) {
+    family.special_tokens.clear();
+    for (const Json value : tokens->children())
+      family.special_tokens.emplace_back(std::string(value.key()), reader.text(value));
+  }
+  return draft;
+}
+
+}  // namespace
+
+Family parse_family(std::string text, std::string file, Warnings& warnings) {
+  Draft draft = read_draft(std::move(text), std::move(file), 0, warnings);
+  for (TensorRule& rule : draft.family.tensors) {
+    if (!rule.from.empty() && rule.from.front() == '.') rule.from.insert(0, draft.layer);
+    if (!rule.to.empty() && rule.to.front() == '.') rule.to.insert(0, "blk.{n}");
+  }
+  return std::move(draft.family);
 }
 
 const std::vector<Family>& builtin_families() {

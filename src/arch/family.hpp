@@ -1,19 +1,22 @@
 // A model family as data: which models it covers, how their configuration becomes metadata and how
 // their tensors are named, shaped and transformed. Read from JSON (src/arch/families, or a file
-// the user names); what a rule may do is the closed set of named operations below.
+// the user names; families/README.md describes it); what a rule may do is the closed set of named
+// operations below.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "quantize/dtype.hpp"
 #include "quantize/error.hpp"
 #include "quantize/metadata.hpp"
 
+#include "arch/expression.hpp"
 #include "core/json.hpp"
 
 namespace quantize {
@@ -33,62 +36,112 @@ enum class ValueRange : std::uint8_t {
 };
 
 enum class KeyOperation : std::uint8_t {
-  value,             // a configuration field, or a constant
+  value,             // an expression, a list, or one value per index
   base,              // the block of keys that most families share
+  rope,              // the part of it about rotary embeddings
+  file_type,         // general.file_type, which base ends with
   pooling_type,      // from sentence-transformers' modules.json
   classifier_labels  // id2label, unless it is only the placeholder
 };
 
 struct KeyRule {
-  std::string key;  // without "{architecture}."
+  std::string key;  // without "{architecture}.", unless it begins "general." or "tokenizer."
   MetaType type = MetaType::u32;
+  bool array = false;
   KeyOperation operation = KeyOperation::value;
-  std::string from;  // an expression (convert/configuration.hpp)
-  std::optional<bool> constant;
+  Expression from;
+  std::vector<Expression> elements;                     // of a constant array
+  Expression each;                                      // an array: `from` for n = 0 ... each - 1
+  std::vector<std::pair<std::string, Expression>> map;  // names to values; "*" is any other
   ValueRange range = ValueRange::any;
+  Expression when;
+  bool required = false;
 };
 
-enum class TensorOperation : std::uint8_t { none, permute_rotary, plus_one, transpose, stack };
+enum class TensorOperation : std::uint8_t {
+  plus_one,
+  neg_exp,
+  transpose,       // the last two dimensions
+  squeeze,         // dimensions of size one go
+  permute_rotary,  // (heads)
+  reshape,         // (dimensions, outermost first; one may be "*")
+  slice,           // (first, count) of the outermost dimension
+  swap,            // (a, b, inner) rows
+  regroup,         // (groups, sizes ...) rows, of which `take` are taken
+  stack            // (count): one by one, numbered {e}
+};
+
+struct TensorStep {
+  TensorOperation operation{};
+  std::vector<Expression> arguments;  // an empty one in reshape: what is left
+  std::vector<std::uint64_t> take;
+};
 
 struct TensorRule {
-  std::string from, to;            // without ".weight"/".bias"; {n} a layer, {e} an expert
-  std::vector<std::string> shape;  // expressions, outermost first; the bias has the first alone
-  TensorOperation operation = TensorOperation::none;
-  std::string heads;  // permute_rotary: how many heads the rows are
+  std::string from, to;  // without ".weight"/".bias"; {n} a layer, {e} an expert; to "": dropped
+  std::vector<Expression> shape;  // outermost first; the bias has the first alone
+  std::vector<TensorStep> steps;
+  std::string group;  // stacks of one group come together, when all are complete
+  Expression when;
+  std::optional<DType> store;
   bool required = false;
   bool bias_required = false;
 };
 
 struct RenameRule {
-  std::string prefix, suffix, anywhere;  // one of them is not empty
+  std::string prefix, suffix, anywhere;  // one of them, or prefix ""
   std::string to;
-  std::string model;      // only for this architecture name
-  bool labelled = false;  // only for a classifier with labels
+  Expression when;
 };
 
-enum class GeneratedTensor : std::uint8_t { llama3_rope_factors };
+struct DropRule {
+  std::string name;  // a glob, after renaming
+  Expression when;
+};
 
-// A default that the model class of the reference's configuration library injects.
-struct DefaultRule {
-  std::string key;
-  std::string json;  // the value as JSON text; empty: `from`
-  std::string from;  // an expression; also replaces null
+enum class Generator : std::uint8_t { values, llama3_rope_factors };
+
+struct GeneratedTensor {
+  Generator generator{};
+  std::string to;
+  Expression from, each, when;  // a list of numbers, or `from` for n = 0 ... each - 1
+};
+
+// A field's value where a configuration has none; the model classes of the reference's
+// configuration library inject them. Or a value that a family puts in place of what is there.
+struct FieldRule {
+  std::string field;
+  std::string json;       // the value as JSON text; empty: `from`
+  Expression from, each;  // also replaces null
+  Expression when;
+};
+
+// One of several words, by condition.
+struct Choice {
+  std::string word;
+  Expression when;
 };
 
 struct Family {
   std::string name;
-  std::string architecture;
-  std::vector<std::string> models;  // names in "architectures"
-  std::map<std::string, std::vector<DefaultRule>, std::less<>> defaults;  // by model_type
-  std::vector<std::string> required;                                      // configuration fields
-  std::vector<std::string> relations;  // expressions that must be computable: "a/b" divides
+  std::vector<Choice> architectures;
+  std::vector<std::string> models;  // names in "architectures"; none: only for inclusion
+  std::map<std::string, std::vector<FieldRule>, std::less<>> defaults;  // by model_type; "*" any
+  std::vector<FieldRule> set;                                           // always, after defaults
+  Expression layers;                  // how many there are, if not by the usual fields
+  std::vector<Expression> required;   // configuration fields
+  std::vector<Expression> relations;  // expressions that must be computable: "a/b" divides
   std::vector<RenameRule> renames;
-  std::vector<std::string> drop;  // globs, after renaming
+  std::vector<DropRule> drop;
+  std::vector<KeyRule> first_keys;  // at the very beginning
   std::vector<KeyRule> keys;
+  std::vector<KeyRule> last_keys;  // after the vocabulary
   std::vector<TensorRule> tensors;
   std::vector<GeneratedTensor> generate;
   std::string embedding;  // the output tensor whose rows are the vocabulary
-  std::vector<std::string> vocabulary;
+  std::vector<Choice> vocabulary;
+  // Where nothing else names them: ("eos", "<|endoftext|>")
+  std::vector<std::pair<std::string, std::string>> special_tokens;
 };
 
 // CF02, CF03, CF06 with offsets into the family's text.

@@ -2,18 +2,21 @@
 // of the outer fields stay what they are.
 #include "convert/configuration.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include "quantize/escape.hpp"
 
-#include "core/checked.hpp"
+#include "convert/scope.hpp"
 
 namespace quantize {
 namespace {
 
+constexpr std::uint64_t kMostEntries = 1024;  // of a list that a default makes
 constexpr std::uint64_t kMaxBytes = std::uint64_t{16} << 20;
 
 struct Limits {
@@ -38,18 +41,20 @@ constexpr std::array<Limits, 10> kLimits = {{
 const Limits& limits(ValueRange range) { return kLimits[static_cast<std::size_t>(range)]; }
 
 // What bounds a field that expressions read.
-ValueRange range_of_field(std::string_view field) {
-  static constexpr std::pair<std::string_view, ValueRange> fields[] = {
-      {"num_hidden_layers", ValueRange::layers},  {"num_attention_heads", ValueRange::heads},
-      {"num_key_value_heads", ValueRange::heads}, {"head_dim", ValueRange::head_size},
-      {"hidden_size", ValueRange::size},          {"intermediate_size", ValueRange::size},
-      {"vocab_size", ValueRange::vocabulary},     {"max_position_embeddings", ValueRange::context},
-      {"num_local_experts", ValueRange::experts},
-  };
-  for (const auto& [name, range] : fields)
-    if (name == field) return range;
-  return ValueRange::any;
-}
+constexpr std::pair<std::string_view, ValueRange> kFields[] = {
+    {"num_hidden_layers", ValueRange::layers},
+    {"num_attention_heads", ValueRange::heads},
+    {"num_key_value_heads", ValueRange::heads},
+    {"head_dim", ValueRange::head_size},
+    {"hidden_size", ValueRange::size},
+    {"intermediate_size", ValueRange::size},
+    {"vocab_size", ValueRange::vocabulary},
+    {"max_position_embeddings", ValueRange::context},
+    {"num_local_experts", ValueRange::experts},
+    {"n_embd", ValueRange::size},
+    {"n_head", ValueRange::heads},
+    {"n_layer", ValueRange::layers},
+};
 
 // End of the object that starts at `start`: the place of its closing brace. The text is valid JSON.
 std::uint64_t closing_brace(std::string_view text, std::uint64_t start) {
@@ -69,6 +74,25 @@ std::uint64_t closing_brace(std::string_view text, std::uint64_t start) {
     }
   }
   return text.size();
+}
+
+// A computed value as JSON text; empty if there is none.
+std::string json_of(const Operand& value) {
+  switch (value.kind) {
+    case Operand::Kind::integer:
+      return std::to_string(value.integer);
+    case Operand::Kind::real: {
+      std::array<char, 40> digits{};
+      const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value.real).ptr;
+      return std::string(digits.data(), end);
+    }
+    case Operand::Kind::truth:
+      return value.truth ? "true" : "false";
+    case Operand::Kind::text:
+      return '"' + value.text + '"';
+    default:
+      return {};
+  }
 }
 
 }  // namespace
@@ -115,25 +139,38 @@ void Configuration::assemble(const std::string& defaults) {
   flat_ = JsonDocument::parse(std::move(flat), file_, {}, nullptr);
 }
 
-void Configuration::inject(const Family& family) {
-  const auto type = find("model_type");
-  if (!type || !type->is_string()) return;
-  const auto rules = family.defaults.find(type->string());
-  if (rules == family.defaults.end()) return;
-  std::string defaults;
-  for (const DefaultRule& rule : rules->second) {
-    const auto present = root().find(rule.key);
-    if (present && (rule.from.empty() || !present->is_null())) continue;
+void Configuration::inject(const Family& family, const Scope& scope) {
+  std::string added;
+  const auto add = [&](const FieldRule& rule, bool replace) {
+    const auto present = root().find(rule.field);
+    if (!replace && present && (!rule.from || !present->is_null())) return;
+    if (!scope.holds(rule.when)) return;
     std::string value = rule.json;
-    if (!rule.from.empty()) {
-      const auto number = evaluate(rule.from);
-      if (!number) continue;
-      value = std::to_string(*number);
+    if (rule.from) {
+      std::vector<std::uint64_t> number(1);
+      std::uint64_t count = 1;
+      if (rule.each)
+        count = std::min<std::uint64_t>(scope.size(rule.each).value_or(0), kMostEntries);
+      for (; number[0] < count; ++number[0]) {
+        const std::string one = json_of(scope.evaluate(rule.from, number));
+        if (one.empty()) return;
+        value += (number[0] == 0 ? "" : ",") + one;
+      }
+      if (rule.each) value = "[" + value + "]";
     }
-    if (!defaults.empty()) defaults += ',';
-    defaults += '"' + rule.key + "\":" + value;
-  }
-  assemble(defaults);
+    added += (added.empty() ? "\"" : ",\"") + rule.field + "\":" + value;
+    assemble(added);  // later rules see it
+  };
+  const auto type = find("model_type");
+  const std::string word = type && type->is_string() ? std::string(type->string()) : "*";
+  const auto defaults_of = [&](std::string_view type_word) {
+    const auto rules = family.defaults.find(type_word);
+    if (rules != family.defaults.end())
+      for (const FieldRule& rule : rules->second) add(rule, false);
+  };
+  defaults_of(word);
+  if (word != "*") defaults_of("*");
+  for (const FieldRule& rule : family.set) add(rule, true);
 }
 
 std::optional<std::uint64_t> Configuration::offset_of(const Json& value) const {
@@ -152,9 +189,8 @@ void Configuration::refuse(ErrorCode code, const Json& value, std::string text,
   fail(code, file_, offset_of(value), std::move(text), std::move(found), std::move(allowed));
 }
 
-void Configuration::refuse_model(std::string known) const {
-  refuse(ErrorCode::CF06, find("architectures")->first_child(), "unknown architecture",
-         std::move(known));
+void Configuration::refuse_model(std::string text, std::string known) const {
+  refuse(ErrorCode::CF06, find("architectures")->first_child(), std::move(text), std::move(known));
 }
 
 std::optional<Json> Configuration::find(std::initializer_list<std::string_view> keys) const {
@@ -193,42 +229,9 @@ double Configuration::real_of(const Json& value, ValueRange range) const {
   return *number;
 }
 
-std::optional<std::uint64_t> Configuration::evaluate(std::string_view expression) const {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 40;
-  while (!expression.empty()) {
-    const std::size_t bar = expression.find('|');
-    std::string_view chain = expression.substr(0, bar);
-    expression = bar == std::string_view::npos ? std::string_view() : expression.substr(bar + 1);
-    std::optional<std::uint64_t> result;
-    char operation = '*';
-    for (bool more = true; more;) {
-      const std::size_t end = chain.find_first_of("*/");
-      const std::string_view field = chain.substr(0, end);
-      more = end != std::string_view::npos;
-      const auto value = find(field);
-      if (!value) {
-        result.reset();
-        break;
-      }
-      const std::uint64_t number = unsigned_of(*value, range_of_field(field));
-      if (operation == '*') {
-        result = checked_multiply(result.value_or(1), number);
-        if (!result || *result > kMost)
-          refuse(ErrorCode::CF04, *value, quoted(field) + " makes a size out of range");
-      } else {
-        if (number == 0 || *result % number != 0)
-          refuse(ErrorCode::CF05, *value,
-                 quoted(field) + " does not divide " + std::to_string(*result));
-        result = *result / number;
-      }
-      if (more) {
-        operation = chain[end];
-        chain.remove_prefix(end + 1);
-      }
-    }
-    if (result) return result;
-  }
-  return std::nullopt;
+void Configuration::check_field(const Json& value) const {
+  for (const auto& [name, range] : kFields)
+    if (name == value.key()) unsigned_of(value, range);
 }
 
 }  // namespace quantize

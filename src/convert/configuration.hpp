@@ -16,6 +16,8 @@
 
 namespace quantize {
 
+class Scope;
+
 class Configuration {
  public:
   // CF01 if there is no config.json; JS*; CF02 if it names no architecture.
@@ -23,10 +25,10 @@ class Configuration {
 
   const std::string& file() const noexcept { return file_; }
   std::string_view model() const noexcept { return model_; }  // architectures[0]
-  // CF06: no family knows model(). `known` lists those that could.
-  [[noreturn]] void refuse_model(std::string known) const;
-  // Adds the defaults of the family for this model_type.
-  void inject(const Family& family);
+  // CF06: no family knows model().
+  [[noreturn]] void refuse_model(std::string text, std::string known) const;
+  // Adds the defaults of the family for this model_type, then what the family sets.
+  void inject(const Family& family, const Scope& scope);
 
   Json root() const noexcept { return flat_->root(); }
   Json raw() const noexcept { return raw_->root(); }  // config.json as it is
@@ -39,10 +41,8 @@ class Configuration {
   std::uint64_t unsigned_of(const Json& value, ValueRange range) const;
   double real_of(const Json& value, ValueRange range) const;
 
-  // An expression: alternatives "a|b|c", each a chain "x/y*z" of fields, from left to right. The
-  // first alternative whose fields are all present counts. CF05 for an inexact division, CF04 for
-  // a product above 2^40.
-  std::optional<std::uint64_t> evaluate(std::string_view expression) const;
+  // CF03, CF04: a number of this name is not one that its meaning allows.
+  void check_field(const Json& value) const;
 
   // Where a value stands in config.json; nothing for an injected default.
   std::optional<std::uint64_t> offset_of(const Json& value) const;

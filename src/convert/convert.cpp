@@ -16,8 +16,11 @@
 #include "convert/authorship.hpp"
 #include "convert/configuration.hpp"
 #include "convert/metadata_keys.hpp"
+#include "convert/rope.hpp"
+#include "convert/scope.hpp"
 #include "convert/value.hpp"
 #include "convert/vocabulary.hpp"
+#include "core/checked.hpp"
 #include "formats/gguf/layout.hpp"
 
 namespace quantize {
@@ -26,6 +29,11 @@ namespace {
 constexpr std::size_t kMaxRank = 4;        // of a GGUF tensor
 constexpr std::size_t kListedNames = 100;  // in a message about unmapped tensors
 constexpr std::uint32_t kQuantizationVersion = 2;
+constexpr std::uint64_t kMaxGenerated = 65536;  // values of a tensor made of the configuration
+constexpr std::uint64_t kMaxStacked = 4096;
+constexpr std::size_t kNearest = 5;  // of the classes that a message names
+constexpr std::size_t kLongestClass = 100;
+constexpr std::size_t kOrdinaryEnding = 11;  // "ForCausalLM"
 constexpr std::uint64_t kMaxFamilyBytes = std::uint64_t{1} << 20;
 
 bool ends_with(std::string_view text, std::string_view end) {
@@ -92,12 +100,12 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
   return text;
 }
 
-std::string renamed(std::string name, const Family& family, std::string_view model, bool labelled) {
+std::string renamed(std::string name, const Family& family, const Scope& scope) {
   if (constexpr std::string_view old = "e_score_correction_bias"; ends_with(name, old))
     name.replace(name.size() - old.size(), old.size(), "e_score_correction.bias");
   name = replaced(std::move(name), "language_model.", "");
   for (const RenameRule& rule : family.renames) {
-    if ((!rule.model.empty() && rule.model != model) || (rule.labelled && !labelled)) continue;
+    if (!scope.holds(rule.when)) continue;
     if (!rule.anywhere.empty()) {
       name = replaced(std::move(name), rule.anywhere, rule.to);
     } else if (!rule.suffix.empty()) {
@@ -138,31 +146,26 @@ Pattern pattern_of(std::string_view name) {
 
 class Converter {
  public:
-  Converter(const Family& family, const Configuration& configuration, const Source& source,
+  Converter(const Family& family, const Scope& scope, const Source& source,
             const OpenOptions& options)
       : family_(family),
-        configuration_(configuration),
+        scope_(scope),
         source_(source),
         options_(options),
-        shapes_(family.tensors.size()),
-        labelled_(!classifier_labels(configuration).empty()) {
-    for (std::size_t i = 0; i < family.tensors.size(); ++i)
-      rules_.emplace(replaced(replaced(family.tensors[i].from, "{n}", "{}"), "{e}", "{}"), i);
-    for (const TensorRule& rule : family.tensors)
+        layers_(scope.layers()),
+        experts_(scope.experts()) {
+    for (const TensorRule& rule : family.tensors) {
+      rules_[replaced(replaced(replaced(rule.from, "{n}", "{}"), "{e}", "{}"), "{i}", "{}")]
+          .push_back(&rule);
       if (rule.to + ".weight" == family.embedding && !rule.shape.empty())
-        vocabulary_size_ = rule.shape[0];
-    for (const TensorRule& rule : family.tensors)
-      stacked_rules_ += rule.operation == TensorOperation::stack;
-    const auto layers =
-        configuration.find({"n_layers", "num_hidden_layers", "n_layer", "num_layers"});
-    layers_ = layers ? configuration.unsigned_of(*layers, ValueRange::layers) : 0;
-    const auto experts =
-        configuration.find({"num_local_experts", "num_experts", "n_routed_experts"});
-    experts_ = experts ? configuration.unsigned_of(*experts, ValueRange::experts) : 0;
+        vocabulary_size_ = rule.shape[0].text;
+      stacks_of_group_[rule.group] += stack_of(rule) != nullptr && scope.holds(rule.when);
+    }
   }
 
   void run(Model& model) {
-    for (const GeneratedTensor generated : family_.generate) generate(generated);
+    for (const GeneratedTensor& rule : family_.generate)
+      if (scope_.holds(rule.when)) generate(rule);
     for (std::size_t i = 0; i < source_.tensors().size(); ++i) take(i);
     refuse_unmapped();
     refuse_missing();
@@ -171,52 +174,83 @@ class Converter {
   }
 
  private:
+  using Shapes = std::vector<std::optional<std::uint64_t>>;
+
   const std::string& path_of(const SourceTensor& tensor) const {
     return source_.files()[tensor.file].path;
   }
+  static const TensorStep* stack_of(const TensorRule& rule) {
+    for (const TensorStep& step : rule.steps)
+      if (step.operation == TensorOperation::stack) return &step;
+    return nullptr;
+  }
 
-  void generate(GeneratedTensor what) {
-    switch (what) {
-      case GeneratedTensor::llama3_rope_factors:
-        if (auto factors = llama3_rope_factors(configuration_); !factors.empty()) {
-          const Shape shape{factors.size()};
-          emit("rope_freqs.weight", generated(std::move(factors), shape), nullptr);
-        }
-        break;
+  void generate(const GeneratedTensor& rule) {
+    std::vector<float> values;
+    if (rule.generator == Generator::llama3_rope_factors) {
+      values = llama3_rope_factors(scope_.configuration());
+    } else {
+      const Operand list = rule.each ? Operand() : scope_.evaluate(rule.from);
+      const std::uint64_t count = rule.each ? scope_.size(rule.each).value_or(0)
+                                  : list.kind == Operand::Kind::list ? list.at.size()
+                                                                     : 0;
+      if (count > kMaxGenerated)
+        scope_.refuse(ErrorCode::CF04, list, "tensor " + quoted(rule.to) + " is too large");
+      for (std::uint64_t n = 0; n < count; ++n) {
+        const Operand value =
+            rule.each ? scope_.evaluate(rule.from, {&n, 1}) : scope_.entry(list, n);
+        if (!value.is_number())
+          scope_.refuse(ErrorCode::CF03, value, "a value of " + quoted(rule.to) + " is no number");
+        values.push_back(static_cast<float>(value.number()));
+      }
     }
+    if (values.empty()) return;
+    const Shape shape{values.size()};
+    emit(rule.to, generated(std::move(values), shape), nullptr, nullptr);
   }
 
   void take(std::size_t index) {
     const SourceTensor& tensor = source_.tensors()[index];
-    const std::string name = renamed(tensor.name, family_, configuration_.model(), labelled_);
-    const auto matches = [&](std::string_view glob) { return matches_glob(glob, name); };
-    if (std::any_of(std::begin(kDropped), std::end(kDropped), matches) ||
-        std::any_of(family_.drop.begin(), family_.drop.end(), matches)) {
+    const std::string name = renamed(tensor.name, family_, scope_);
+    Pattern pattern = pattern_of(name);
+    const auto dropped = [&](const DropRule& rule) {
+      return matches_glob(rule.name, name) && scope_.holds(rule.when, pattern.numbers);
+    };
+    if (std::any_of(std::begin(kDropped), std::end(kDropped),
+                    [&](std::string_view glob) { return matches_glob(glob, name); }) ||
+        std::any_of(family_.drop.begin(), family_.drop.end(), dropped)) {
       ignored_.push_back(tensor.name);
       return;
     }
-    std::string_view stem = name;
     std::string_view suffix;
-    Pattern pattern = pattern_of(stem);
     auto found = rules_.find(pattern.text);
     for (const std::string_view end : {".weight", ".bias"})
       if (found == rules_.end() && ends_with(name, end)) {
-        stem = std::string_view(name).substr(0, name.size() - end.size());
         suffix = end;
-        pattern = pattern_of(stem);
+        pattern = pattern_of(std::string_view(name).substr(0, name.size() - end.size()));
         found = rules_.find(pattern.text);
       }
-    const bool known = found != rules_.end() &&
-                       (pattern.numbers.empty() || pattern.numbers[0] < layers_) &&
-                       (pattern.numbers.size() < 2 || pattern.numbers[1] < experts_);
-    if (!known) {
-      const auto wanted = [&](const std::string& glob) { return matches_glob(glob, tensor.name); };
-      if (std::any_of(options_.ignore_unmapped.begin(), options_.ignore_unmapped.end(), wanted))
-        ignored_.push_back(tensor.name);
-      else
-        unmapped_.push_back(index);
-      return;
-    }
+    bool known = false, emitted = false;
+    if (found != rules_.end())
+      for (const TensorRule* rule : found->second) {
+        if (!fits(*rule, pattern.numbers) || !scope_.holds(rule->when, pattern.numbers)) continue;
+        known = true;
+        if (rule->to.empty()) continue;
+        emitted = true;
+        check_source(tensor);
+        check_shape(*rule, tensor, suffix == ".bias", pattern.numbers);
+        transform(*rule, index, output_name(*rule, pattern.numbers) + std::string(suffix),
+                  pattern.numbers);
+      }
+    const auto wanted = [&](const std::string& glob) { return matches_glob(glob, tensor.name); };
+    if (!known &&
+        std::none_of(options_.ignore_unmapped.begin(), options_.ignore_unmapped.end(), wanted))
+      unmapped_.push_back(index);
+    else if (!emitted)
+      ignored_.push_back(tensor.name);
+  }
+
+  void check_source(const SourceTensor& tensor) const {
     if (!std::count(std::begin(kConverted), std::end(kConverted), tensor.type))
       fail(ErrorCode::QZ03, path_of(tensor), tensor.type_offset,
            "tensor " + quoted(tensor.name) + " has a type that is not converted",
@@ -225,76 +259,181 @@ class Converter {
       fail(ErrorCode::QZ06, path_of(tensor), tensor.shape_offset,
            "tensor " + quoted(tensor.name) + " has too many dimensions", tensor.shape.text(),
            "at most 4");
-    const TensorRule& rule = family_.tensors[found->second];
-    check_shape(found->second, tensor, suffix == ".bias");
-    std::string to = rule.to;
-    if (!pattern.numbers.empty()) to = replaced(to, "{n}", std::to_string(pattern.numbers[0]));
-    transform(found->second, index, to + std::string(suffix), pattern.numbers);
   }
 
-  void transform(std::size_t rule_index, std::size_t index, const std::string& to,
+  // A name's numbers by the rule's letters: {n} is first, then {e}, then {i}.
+  bool fits(const TensorRule& rule, const std::vector<std::uint64_t>& numbers) const {
+    const bool layered = rule.from.find("{n}") != std::string::npos;
+    if (layered && (numbers.empty() || numbers[0] >= layers_)) return false;
+    if (rule.from.find("{e}") == std::string::npos) return true;
+    return numbers.size() > 1 && numbers[1] < stack_size(rule);
+  }
+
+  std::uint64_t stack_size(const TensorRule& rule) const {
+    const TensorStep* step = stack_of(rule);
+    if (step == nullptr || step->arguments.empty()) return experts_;
+    return std::min<std::uint64_t>(scope_.size(step->arguments[0]).value_or(0), kMaxStacked);
+  }
+
+  std::string output_name(const TensorRule& rule, const std::vector<std::uint64_t>& numbers) const {
+    // "{n+num_hidden_layers}" counts on.
+    std::string out;
+    for (std::string_view rest = rule.to; !rest.empty();) {
+      const std::size_t open = rest.find('{'), close = rest.find('}', open);
+      if (close == std::string_view::npos) return out + std::string(rest);
+      out += rest.substr(0, open);
+      const std::string_view word = rest.substr(open + 1, close - open - 1);
+      const auto number =
+          word == "n" && !numbers.empty()
+              ? std::optional<std::uint64_t>(numbers[0])
+              : scope_.size(parse_expression(word, family_.name, std::nullopt), numbers);
+      out += std::to_string(number.value_or(0));
+      rest.remove_prefix(close + 1);
+    }
+    return out;
+  }
+
+  void transform(const TensorRule& rule, std::size_t index, const std::string& to,
                  const std::vector<std::uint64_t>& numbers) {
-    const TensorRule& rule = family_.tensors[rule_index];
     const SourceTensor& tensor = source_.tensors()[index];
     Value value = read_tensor(source_, index);
-    switch (rule.operation) {
-      case TensorOperation::none:
-        return emit(to, std::move(value), &tensor);
-      case TensorOperation::permute_rotary:
-        return emit(to, permuted(rule, std::move(value), tensor), &tensor);
-      case TensorOperation::plus_one:
-        return emit(to, map(std::move(value), MapOp::plus_one), &tensor);
-      case TensorOperation::transpose:
-        if (tensor.shape.rank() < 2) return emit(to, std::move(value), &tensor);
-        return emit(to, transpose(std::move(value)), &tensor);
-      case TensorOperation::stack:
-        return collect(rule_index, numbers, std::move(value), to);
+    for (const TensorStep& step : rule.steps) {
+      if (step.operation == TensorOperation::stack)
+        return collect(rule, numbers, std::move(value), to);
+      value = applied(step, std::move(value), tensor, numbers);
     }
+    emit(to, std::move(value), &rule, &tensor);
   }
 
-  Value permuted(const TensorRule& rule, Value value, const SourceTensor& tensor) {
-    const std::uint64_t heads = configuration_.evaluate(rule.heads).value_or(0);
-    const std::uint64_t rows = tensor.shape.rank() == 0 ? 0 : tensor.shape.dims()[0];
-    if (heads == 0 || rows == 0 || rows % heads != 0 || rows / heads % 2 != 0)
+  Value applied(const TensorStep& step, Value value, const SourceTensor& tensor,
+                const std::vector<std::uint64_t>& numbers) const {
+    const auto refuse = [&](const std::string& what, const std::string& allowed) {
       fail(ErrorCode::CF05, path_of(tensor), tensor.shape_offset,
-           "rows of " + quoted(tensor.name) + " are not whole heads of even size",
-           tensor.shape.text(), "a multiple of 2 x " + std::to_string(heads) + " rows");
-    return permute_rotary(std::move(value), rows / heads);
+           "rows of " + quoted(tensor.name) + " are not " + what, tensor.shape.text(), allowed);
+    };
+    std::vector<std::uint64_t> arguments;
+    for (const Expression& argument : step.arguments)
+      arguments.push_back(scope_.size(argument, numbers).value_or(0));
+    const std::vector<std::uint64_t> dims(value->shape.dims().begin(), value->shape.dims().end());
+    const std::uint64_t rows =
+        dims.size() < 2 ? value->shape.values() : value->shape.values() / dims.back();
+    switch (step.operation) {
+      case TensorOperation::plus_one:
+        return map(std::move(value), MapOp::plus_one);
+      case TensorOperation::neg_exp:
+        return map(std::move(value), MapOp::negative_exponential);
+      case TensorOperation::transpose:
+        return dims.size() < 2 ? value : transpose(std::move(value));
+      case TensorOperation::squeeze: {
+        std::vector<std::uint64_t> kept;
+        for (const std::uint64_t d : dims)
+          if (d != 1) kept.push_back(d);
+        if (kept.empty()) kept.push_back(1);
+        return reshape(std::move(value), Shape(kept));
+      }
+      case TensorOperation::permute_rotary: {
+        const std::uint64_t heads = arguments[0];
+        if (heads == 0 || rows == 0 || rows % heads != 0 || rows / heads % 2 != 0)
+          refuse("whole heads of even size",
+                 "a multiple of 2 x " + std::to_string(heads) + " rows");
+        return permute_rotary(std::move(value), rows / heads);
+      }
+      case TensorOperation::reshape: {
+        std::uint64_t known = 1;
+        for (std::size_t i = 0; i < arguments.size(); ++i)
+          if (step.arguments[i]) known = checked_multiply(known, arguments[i]).value_or(0);
+        for (std::size_t i = 0; i < arguments.size(); ++i)
+          if (!step.arguments[i] && known != 0) {
+            arguments[i] = value->shape.values() / known;
+            known = checked_multiply(known, arguments[i]).value_or(0);
+          }
+        if (known != value->shape.values())
+          fail(ErrorCode::CF05, path_of(tensor), tensor.shape_offset,
+               "tensor " + quoted(tensor.name) + " has not the size that its family states",
+               tensor.shape.text(), std::to_string(known) + " values");
+        return reshape(std::move(value), Shape(arguments));
+      }
+      case TensorOperation::slice:
+        if (dims.empty() || arguments[0] > dims[0] || arguments[1] > dims[0] - arguments[0])
+          refuse("as many as are taken", std::to_string(arguments[0] + arguments[1]) + " or more");
+        return slice_rows(std::move(value), arguments[0], arguments[1]);
+      case TensorOperation::swap: {
+        const auto ab = checked_multiply(arguments[0], arguments[1]);
+        const auto group = ab ? checked_multiply(*ab, arguments[2]) : std::nullopt;
+        if (!group || *group == 0 || rows % *group != 0)
+          refuse("whole groups", "a multiple of " + std::to_string(group.value_or(0)));
+        return swap_rows(std::move(value), arguments[0], arguments[1], arguments[2]);
+      }
+      case TensorOperation::regroup: {
+        std::vector<RowRun> pieces;
+        std::uint64_t each = 0;
+        for (std::size_t i = 1; i < arguments.size(); ++i) {
+          pieces.push_back({each, arguments[i]});
+          each += arguments[i];
+        }
+        if (arguments[0] == 0 || checked_multiply(arguments[0], each) != rows)
+          refuse("those of its groups",
+                 std::to_string(arguments[0]) + " x " + std::to_string(each));
+        std::vector<RowRun> taken;
+        for (const std::uint64_t piece : step.take)
+          taken.push_back(pieces[static_cast<std::size_t>(piece)]);
+        return regroup_rows(std::move(value), arguments[0], step.take.empty() ? pieces : taken);
+      }
+      case TensorOperation::stack:
+        break;
+    }
+    return value;
   }
 
-  // Experts arrive one by one; when a layer's are complete, each rule gives one stacked tensor.
-  void collect(std::size_t rule_index, const std::vector<std::uint64_t>& numbers, Value value,
+  // Experts (or other numbered parts) arrive one by one; when those of a group are complete in a
+  // layer, each rule gives one stacked tensor.
+  struct Stacked {
+    std::string to;
+    std::vector<Value> parts;
+  };
+  void collect(const TensorRule& rule, const std::vector<std::uint64_t>& numbers, Value value,
                const std::string& to) {
-    auto& layer = experts_of_layer_[numbers[0]];
-    auto& experts = layer[rule_index];
-    if (experts.second.empty()) {
-      experts.first = to;
-      experts.second.resize(static_cast<std::size_t>(experts_));
+    const bool layered = rule.from.find("{n}") != std::string::npos;
+    const auto key = std::pair(layered ? numbers[0] : 0, rule.group);
+    auto& group = stacks_[key];
+    Stacked& stacked = group[{&rule, to}];
+    if (stacked.parts.empty()) {
+      stacked.to = to;
+      stacked.parts.resize(static_cast<std::size_t>(stack_size(rule)));
     }
-    experts.second[static_cast<std::size_t>(numbers[1])] = std::move(value);
+    const std::uint64_t part = numbers[layered || numbers.size() > 1 ? 1 : 0];
+    if (part >= stacked.parts.size()) return;
+    stacked.parts[static_cast<std::size_t>(part)] = std::move(value);
     std::size_t complete = 0;
-    for (const auto& entry : layer)
-      complete += std::all_of(entry.second.second.begin(), entry.second.second.end(),
+    for (const auto& entry : group)
+      complete += std::all_of(entry.second.parts.begin(), entry.second.parts.end(),
                               [](const Value& v) { return v != nullptr; });
-    if (complete < stacked_rules_) return;
-    for (auto& entry : layer)
-      emit(entry.second.first, stack(std::move(entry.second.second)), nullptr);
-    experts_of_layer_.erase(numbers[0]);
-  }
-
-  const std::vector<std::optional<std::uint64_t>>& shape_of(std::size_t rule_index) {
-    auto& shape = shapes_[rule_index];
-    if (!shape) {
-      shape.emplace();
-      for (const std::string& expression : family_.tensors[rule_index].shape)
-        shape->push_back(configuration_.evaluate(expression));
+    if (complete < stacks_of_group_[rule.group]) return;
+    for (auto& entry : group) {
+      const TensorRule& of = *entry.first.first;
+      Value whole = stack(std::move(entry.second.parts));
+      bool after = false;
+      for (const TensorStep& step : of.steps) {
+        if (after)
+          whole = applied(step, std::move(whole), source_.tensors()[first_source(*whole)], numbers);
+        after = after || step.operation == TensorOperation::stack;
+      }
+      emit(entry.second.to, std::move(whole), &of, nullptr);
     }
-    return *shape;
+    stacks_.erase(key);
   }
 
-  void check_shape(std::size_t rule_index, const SourceTensor& tensor, bool bias) {
-    const auto& expected = shape_of(rule_index);
-    if (expected.empty()) return;
+  static std::size_t first_source(const ValueNode& value) {
+    std::vector<std::size_t> tensors;
+    source_tensors(value, tensors);
+    return tensors.front();
+  }
+
+  void check_shape(const TensorRule& rule, const SourceTensor& tensor, bool bias, Numbers numbers) {
+    if (rule.shape.empty()) return;
+    Shapes expected;
+    for (const Expression& expression : rule.shape)
+      expected.push_back(scope_.size(expression, numbers));
     const std::size_t rank = bias ? 1 : expected.size();
     const auto dims = tensor.shape.dims();
     std::string text;
@@ -306,11 +445,10 @@ class Converter {
     for (std::size_t i = 0; same && i < rank; ++i) same = !expected[i] || *expected[i] == dims[i];
     if (same) return;
     // Rows that are one per token: then it is the configured count that lies.
-    const TensorRule& rule = family_.tensors[rule_index];
-    if (rule.shape[0] == vocabulary_size_ && dims.size() == rank && rank == 2 &&
+    if (rule.shape[0].text == vocabulary_size_ && dims.size() == rank && rank == 2 &&
         expected[0] != dims[0])
-      if (const auto field = configuration_.find(vocabulary_size_))
-        configuration_.refuse(
+      if (const auto field = scope_.configuration().find(vocabulary_size_))
+        scope_.configuration().refuse(
             ErrorCode::CF05, *field,
             quoted(vocabulary_size_) + " differs from the rows of " + quoted(tensor.name),
             std::to_string(dims[0]));
@@ -319,7 +457,8 @@ class Converter {
          tensor.shape.text(), text);
   }
 
-  void emit(const std::string& name, Value value, const SourceTensor* tensor) {
+  void emit(const std::string& name, Value value, const TensorRule* rule,
+            const SourceTensor* tensor) {
     const auto refuse = [&](ErrorCode code, std::string text, std::string allowed) {
       if (tensor == nullptr) fail(code, std::string(source_.path()), std::nullopt, std::move(text));
       fail(code, path_of(*tensor), tensor->name_offset, std::move(text), {}, std::move(allowed));
@@ -332,8 +471,10 @@ class Converter {
     ModelTensor out;
     out.name = name;
     out.shape = value->shape;
-    out.follows_file_type = follows_file_type(name, out.shape.rank());
-    out.stored_type = DType::f32;
+    out.follows_file_type =
+        follows_file_type(name, out.shape.rank()) && !(rule != nullptr && rule->store);
+    out.stored_type =
+        rule != nullptr && out.shape.rank() > 1 ? rule->store.value_or(DType::f32) : DType::f32;
     source_tensors(*value, out.source_tensors);
     out.value = std::move(value);
     tensors_.push_back(std::move(out));
@@ -351,12 +492,16 @@ class Converter {
   }
 
   void refuse_missing() const {
-    if (!experts_of_layer_.empty())
+    if (!stacks_.empty()) {
+      const auto& first = *stacks_.begin();
       fail(ErrorCode::IX04, std::string(source_.path()), std::nullopt,
-           "experts are missing from layer " + std::to_string(experts_of_layer_.begin()->first));
+           "parts of " + quoted(first.second.begin()->second.to) + " are missing");
+    }
     for (const TensorRule& rule : family_.tensors) {
+      if (rule.to.empty() || !(rule.required || rule.bias_required)) continue;
       const bool layered = rule.to.find("{n}") != std::string::npos;
       for (std::uint64_t n = 0; n < (layered ? layers_ : 1); ++n) {
+        if (!scope_.holds(rule.when, {&n, 1})) continue;
         const std::string number = std::to_string(n);
         for (const auto& [required, suffix] :
              {std::pair(rule.required, ".weight"), std::pair(rule.bias_required, ".bias")})
@@ -368,17 +513,17 @@ class Converter {
   }
 
   const Family& family_;
-  const Configuration& configuration_;
+  const Scope& scope_;
   const Source& source_;
   const OpenOptions& options_;
-  std::unordered_map<std::string, std::size_t> rules_;  // by pattern
-  std::vector<std::optional<std::vector<std::optional<std::uint64_t>>>> shapes_;
-  bool labelled_ = false;
+  std::unordered_map<std::string, std::vector<const TensorRule*>> rules_;  // by pattern
   std::string vocabulary_size_;  // the expression of the embedding's rows
-  std::size_t stacked_rules_ = 0;
+  std::map<std::string, std::size_t> stacks_of_group_;
   std::uint64_t layers_ = 0, experts_ = 0;
-  std::map<std::uint64_t, std::map<std::size_t, std::pair<std::string, std::vector<Value>>>>
-      experts_of_layer_;
+  // By layer and group; there by rule (in the family's order) and output name.
+  std::map<std::pair<std::uint64_t, std::string>,
+           std::map<std::pair<const TensorRule*, std::string>, Stacked>>
+      stacks_;
   std::vector<ModelTensor> tensors_;
   std::unordered_set<std::string> names_;
   std::vector<std::string> ignored_;
@@ -431,15 +576,29 @@ ParameterCounts count_parameters(const Model& model) {
   return counts;
 }
 
-std::vector<VocabularyRoute> routes_of(const Family& family) {
+std::vector<VocabularyRoute> routes_of(const Family& family, const Scope& scope) {
   std::vector<VocabularyRoute> routes;
-  for (const std::string& word : family.vocabulary) {
-    const std::optional<VocabularyRoute> route = vocabulary_route(word);
+  for (const Choice& choice : family.vocabulary) {
+    const std::optional<VocabularyRoute> route = vocabulary_route(choice.word);
     if (!route)
-      fail(ErrorCode::CF06, family.name, std::nullopt, "unknown vocabulary route " + quoted(word));
-    routes.push_back(*route);
+      fail(ErrorCode::CF06, family.name, std::nullopt,
+           "unknown vocabulary route " + quoted(choice.word));
+    if (scope.holds(choice.when)) routes.push_back(*route);
   }
   return routes;
+}
+
+std::size_t common_run(std::string_view a, std::string_view b) {
+  a = a.substr(0, kLongestClass);
+  std::vector<std::size_t> row(b.size() + 1);
+  std::size_t longest = 0;
+  for (const char c : a)
+    for (std::size_t j = b.size(); j > 0; --j) {
+      row[j] = c == b[j - 1] ? row[j - 1] + 1 : 0;
+      // What nearly every name ends with says nothing.
+      if (j <= b.size() - std::min(b.size(), kOrdinaryEnding)) longest = std::max(longest, row[j]);
+    }
+  return longest;
 }
 
 Family family_from_file(const std::string& path, Warnings& warnings) {
@@ -454,10 +613,21 @@ Family choose_family(const Configuration& configuration, const OpenOptions& opti
                      Warnings& warnings) {
   if (options.family_file) return family_from_file(*options.family_file, warnings);
   if (const Family* family = find_family(configuration.model())) return *family;
-  std::string known;
+  // Class names differ in what they are built of: the longest common run of letters says what is
+  // nearest.
+  std::vector<std::pair<std::size_t, std::string>> known;
   for (const Family& family : builtin_families())
-    for (const std::string& model : family.models) known += (known.empty() ? "" : ", ") + model;
-  configuration.refuse_model(known);
+    for (const std::string& model : family.models)
+      known.emplace_back(common_run(configuration.model(), model), model);
+  std::stable_sort(known.begin(), known.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  known.resize(std::min(known.size(), kNearest));
+  std::string nearest;
+  for (const auto& entry : known) nearest += (nearest.empty() ? "" : ", ") + entry.second;
+  configuration.refuse_model(
+      "no built-in family knows this model class; --family FILE describes it, --tensors-only "
+      "quantizes its tensors by shape, under their own names",
+      "for example " + nearest);
 }
 
 }  // namespace
@@ -467,19 +637,21 @@ Model convert_directory(const Directory& directory, const std::string& directory
                         Warnings& warnings) {
   Configuration configuration(directory, warnings);
   const Family family = choose_family(configuration, options, warnings);
-  for (const std::string& field : family.required)
-    if (!configuration.find(field))
-      fail(ErrorCode::CF02, configuration.file(), std::nullopt, quoted(field) + " is missing");
-  for (const std::string& field : family.required) configuration.evaluate(field);
-  configuration.inject(family);
-  for (const std::string& relation : family.relations) configuration.evaluate(relation);
+  const Scope scope(family, configuration, directory, *source);
+  for (const Expression& field : family.required)
+    if (!scope.evaluate(field))
+      fail(ErrorCode::CF02, configuration.file(), std::nullopt, quoted(field.text) + " is missing");
+  for (const Expression& field : family.required) scope.size(field);
+  configuration.inject(family, scope);
+  for (const Expression& relation : family.relations) scope.evaluate(relation);
+  const std::string& architecture = scope.first_of(family.architectures);
 
   Model model;
   model.source = std::move(source);
   model.kind = ModelKind::converted;
-  model.architecture = family.architecture;
+  model.architecture = architecture;
   model.family = family.name;
-  Converter(family, configuration, *model.source, options).run(model);
+  Converter(family, scope, *model.source, options).run(model);
   model.intermediate = intermediate_type(model, options);
   std::uint64_t embedding_rows = 0;
   for (ModelTensor& tensor : model.tensors) {
@@ -488,18 +660,23 @@ Model convert_directory(const Directory& directory, const std::string& directory
   }
 
   Metadata& metadata = model.metadata;
-  metadata.append("general.architecture", family.architecture);
+  const auto family_keys = [&](const std::vector<KeyRule>& rules) {
+    append_family_keys(rules, architecture, scope, directory, file_type_of(model.intermediate),
+                       metadata, warnings);
+  };
+  metadata.append("general.architecture", architecture);
+  family_keys(family.first_keys);
   metadata.append("general.type", std::string("model"));
   append_sampling(directory, metadata, warnings);
   append_authorship(
       {directory, directory_name, configuration.raw(), options.model_name, count_parameters(model)},
       metadata, warnings);
-  append_family_keys(family, configuration, directory, file_type_of(model.intermediate), metadata,
-                     warnings);
+  family_keys(family.keys);
   metadata.append("general.quantization_version", kQuantizationVersion);
-  append_vocabulary(
-      {directory, configuration.root(), routes_of(family), embedding_rows, options.pre_tokenizer},
-      metadata, warnings);
+  append_vocabulary({directory, configuration.root(), routes_of(family, scope), embedding_rows,
+                     options.pre_tokenizer},
+                    metadata, warnings);
+  family_keys(family.last_keys);
   return model;
 }
 

@@ -1,125 +1,24 @@
-// The key block that most families share is a table in the reference's order; rotary scaling, which
-// publishers spell in several ways, is the one part that needs code.
+// The key block that most families share is a table in the reference's order; a family's own keys
+// are expressions, converted to the type that the rule names.
 #include "convert/metadata_keys.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
+#include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "quantize/error.hpp"
 #include "quantize/escape.hpp"
 
+#include "convert/rope.hpp"
+
 namespace quantize {
 namespace {
 
+constexpr std::uint64_t kMostEntries = 4096;  // of a list
 constexpr std::uint64_t kMaxSideFile = std::uint64_t{1} << 20;
-
-// ---- rotary embeddings -----------------------------------------------------------------------
-
-// rope_parameters (or rope_scaling) with what older configurations keep at the top level.
-class Rope {
- public:
-  explicit Rope(const Configuration& configuration) : configuration_(configuration) {
-    const auto found = configuration.find({"rope_parameters", "rope_scaling"});
-    if (found) {
-      if (!found->is_object())
-        configuration.refuse(ErrorCode::CF03, *found, "rotary scaling is not an object");
-      parameters_ = *found;
-    }
-    const auto nested = [&](const char* key) {
-      const auto value = parameters_ ? parameters_.find(key) : std::nullopt;
-      return value && value->is_object() ? *value : Json();
-    };
-    const Json full = nested("full_attention");
-    sliding_ = nested("sliding_attention");
-    flat_ = !full && !sliding_;
-    main_ = full ? full : parameters_;
-  }
-
-  std::optional<Json> get(std::string_view key) const {
-    if (main_)
-      if (const auto value = main_.find(key)) return value->is_null() ? std::nullopt : value;
-    if (!flat_) return std::nullopt;
-    if (key == "rope_theta")
-      return configuration_.find({"global_rope_theta", "rope_global_theta", "rope_theta_global",
-                                  "rope_theta", "rotary_emb_base"});
-    if (key == "rope_type") return main_ ? get("type") : std::nullopt;
-    if (key == "original_max_position_embeddings" || key == "partial_rotary_factor")
-      return configuration_.find(key);
-    return std::nullopt;
-  }
-  std::optional<Json> sliding_theta() const {
-    if (sliding_) return sliding_.find("rope_theta");
-    if (!flat_) return std::nullopt;
-    return configuration_.find({"local_rope_theta", "rope_local_theta", "rope_theta_local",
-                                "swa_rope_theta", "rope_local_base_freq"});
-  }
-  std::string type() const {
-    const auto value = get("rope_type");
-    if (!value) return {};
-    if (!value->is_string())
-      configuration_.refuse(ErrorCode::CF03, *value, "\"rope_type\" is not a string");
-    return std::string(value->string());
-  }
-  Json parameters() const { return parameters_; }
-
- private:
-  const Configuration& configuration_;
-  Json parameters_, main_, sliding_;
-  bool flat_ = true;
-};
-
-void append_rope(const Configuration& configuration, const std::string& prefix, Metadata& metadata,
-                 Warnings& warnings) {
-  const Rope rope(configuration);
-  const auto real = [&](const char* key, const std::optional<Json>& value) {
-    if (value)
-      metadata.append(prefix + key,
-                      static_cast<float>(configuration.real_of(*value, ValueRange::positive)));
-  };
-  const std::string type = rope.type();
-  const auto factor = rope.get("factor");
-  if ((type == "linear" || type == "yarn") && factor) {
-    metadata.append(prefix + "rope.scaling.type", type);
-    real("rope.scaling.factor", factor);
-  }
-  if (type == "yarn" && factor) {
-    const auto original = rope.get("original_max_position_embeddings");
-    if (!original)
-      configuration.refuse(ErrorCode::CF02, rope.parameters(),
-                           "\"original_max_position_embeddings\" is missing from yarn scaling");
-    metadata.append(
-        prefix + "rope.scaling.original_context_length",
-        static_cast<std::uint32_t>(configuration.unsigned_of(*original, ValueRange::context)));
-    real("rope.scaling.yarn_ext_factor", rope.get("extrapolation_factor"));
-    const auto attention = rope.get("attention_factor");
-    real("rope.scaling.yarn_attn_factor", attention ? attention : rope.get("attn_factor"));
-    real("rope.scaling.yarn_beta_fast", rope.get("beta_fast"));
-    real("rope.scaling.yarn_beta_slow", rope.get("beta_slow"));
-  }
-  if (type == "su" || type == "longrope")
-    metadata.append(prefix + "rope.scaling.type", std::string("longrope"));
-  static constexpr std::string_view known[] = {"",   "default",  "linear", "yarn",
-                                               "su", "longrope", "llama3", "dynamic"};
-  if (std::find(std::begin(known), std::end(known), type) == std::end(known))
-    warnings.add(ErrorCode::CF06, configuration.file(),
-                 configuration.offset_of(*rope.get("rope_type")),
-                 "unknown rotary scaling " + quoted(type) + " has no key and is left out");
-  if (const auto sections =
-          rope.parameters() ? rope.parameters().find("mrope_section") : std::nullopt;
-      sections && sections->is_array()) {
-    std::vector<std::int32_t> values;
-    for (const Json section : sections->children())
-      values.push_back(
-          static_cast<std::int32_t>(configuration.unsigned_of(section, ValueRange::size)));
-    values.resize(4);
-    metadata.append(prefix + "rope.dimension_sections", MetaArray(std::move(values)));
-  }
-  real("rope.freq_base", rope.get("rope_theta"));
-  real("rope.freq_base_swa", rope.sliding_theta());
-}
 
 // ---- the shared block ------------------------------------------------------------------------
 
@@ -133,10 +32,6 @@ struct BaseKey {
 };
 
 const BaseKey kBaseKeys[] = {
-    {Step::integer,
-     "block_count",
-     ValueRange::layers,
-     {"n_layers", "num_hidden_layers", "n_layer", "num_layers"}},
     {Step::integer,
      "context_length",
      ValueRange::context,
@@ -196,8 +91,11 @@ void append_gating(const Configuration& configuration, const std::string& key, c
                        "softmax, sigmoid, sqrtsoftplus");
 }
 
-void append_base(const Configuration& configuration, const std::string& prefix,
-                 std::uint32_t file_type, Metadata& metadata, Warnings& warnings) {
+void append_base(const Scope& scope, const std::string& prefix, std::uint32_t file_type,
+                 Metadata& metadata, Warnings& warnings) {
+  const Configuration& configuration = scope.configuration();
+  if (const std::uint64_t layers = scope.layers(); layers > 0)
+    metadata.append(prefix + "block_count", static_cast<std::uint32_t>(layers));
   for (const BaseKey& row : kBaseKeys) {
     if (row.step == Step::rope) {
       append_rope(configuration, prefix, metadata, warnings);
@@ -316,80 +214,174 @@ std::vector<std::string> classifier_labels(const Configuration& configuration) {
   return out;
 }
 
-std::vector<float> llama3_rope_factors(const Configuration& configuration) {
-  const Rope rope(configuration);
-  std::string type = rope.type();
-  for (char& c : type) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  if (type != "llama3") return {};
-  const auto number = [&](const char* key, double absent) {
-    const auto value = rope.get(key);
-    return value ? configuration.real_of(*value, ValueRange::positive) : absent;
-  };
-  const double base = number("rope_theta", 10000.0), factor = number("factor", 8.0);
-  const double low = number("low_freq_factor", 1.0), high = number("high_freq_factor", 4.0);
-  const double context = number("original_max_position_embeddings", 8192.0);
-  const std::uint64_t size =
-      configuration.evaluate("head_dim|hidden_size/num_attention_heads").value_or(0);
+namespace {
 
-  // Single precision, step by step, as the reference's tensors compute it: a division of a number
-  // by a tensor is the tensor's reciprocal times the number. The power is taken in double and
-  // rounded once, which is the correctly rounded single precision power.
-  const float longest = static_cast<float>(context / low),
-              shortest = static_cast<float>(context / high);
-  std::vector<float> factors;
-  for (std::uint64_t i = 0; i < size; i += 2) {
-    const float exponent = static_cast<float>(i) / static_cast<float>(size);
-    const float power = static_cast<float>(
-        std::pow(static_cast<double>(static_cast<float>(base)), static_cast<double>(exponent)));
-    const float frequency = 1.0f / power;
-    const float wavelength = (1.0f / frequency) * 6.28318530717958647692f;
-    if (wavelength < shortest) {
-      factors.push_back(1.0f);
-    } else if (wavelength > longest) {
-      factors.push_back(static_cast<float>(factor));
-    } else {
-      const float cycles = (1.0f / wavelength) * static_cast<float>(context);
-      const float smooth = (cycles - static_cast<float>(low)) / static_cast<float>(high - low);
-      factors.push_back(1.0f / ((1.0f - smooth) / static_cast<float>(factor) + smooth));
-    }
+// Calls make() with a value of the C++ type of a metadata type.
+template <class Make>
+auto with_type(MetaType type, Make make) {
+  switch (type) {
+    case MetaType::u8:
+      return make(std::uint8_t{});
+    case MetaType::i8:
+      return make(std::int8_t{});
+    case MetaType::u16:
+      return make(std::uint16_t{});
+    case MetaType::i16:
+      return make(std::int16_t{});
+    case MetaType::i32:
+      return make(std::int32_t{});
+    case MetaType::f32:
+      return make(float{});
+    case MetaType::boolean:
+      return make(bool{});
+    case MetaType::string:
+      return make(std::string{});
+    case MetaType::u64:
+      return make(std::uint64_t{});
+    case MetaType::i64:
+      return make(std::int64_t{});
+    case MetaType::f64:
+      return make(double{});
+    default:
+      return make(std::uint32_t{});
   }
-  return factors;
 }
 
-void append_family_keys(const Family& family, const Configuration& configuration,
-                        const Directory& directory, std::uint32_t file_type, Metadata& metadata,
-                        Warnings& warnings) {
-  const std::string prefix = family.architecture + ".";
-  for (const KeyRule& rule : family.keys) {
+class KeyWriter {
+ public:
+  KeyWriter(const Scope& scope, const KeyRule& rule) : scope_(scope), rule_(rule) {}
+
+  // Nothing if a field is missing.
+  std::optional<MetaValue> value() const {
+    if (rule_.array) {
+      if (auto array = list()) return MetaValue(std::move(*array));
+      return std::nullopt;
+    }
+    const Operand operand = mapped(scope_.evaluate(rule_.from));
+    if (!operand) return std::nullopt;
+    return with_type(rule_.type,
+                     [&](auto type) { return MetaValue(converted<decltype(type)>(operand)); });
+  }
+
+ private:
+  std::string name(const Operand& value) const {
+    return quoted(value.at && !value.at.key().empty() ? value.at.key()
+                                                      : std::string_view(rule_.key));
+  }
+
+  template <class T>
+  T converted(const Operand& value) const {
+    const auto wrong = [&](const char* what) {
+      scope_.refuse(ErrorCode::CF03, value, name(value) + " is not " + what);
+    };
+    if constexpr (std::is_same_v<T, std::string>) {
+      if (value.kind != Operand::Kind::text) wrong("a string");
+      return value.text;
+    } else if constexpr (std::is_same_v<T, bool>) {
+      if (value.kind != Operand::Kind::truth) wrong("true or false");
+      return value.truth;
+    } else if constexpr (std::is_floating_point_v<T>) {
+      if (!value.is_number()) wrong("a number");
+      if (value.at && value.at.is_number()) scope_.configuration().real_of(value.at, rule_.range);
+      return static_cast<T>(value.number());
+    } else {
+      if (value.kind != Operand::Kind::integer) wrong("an integer");
+      if (rule_.range != ValueRange::any && value.at && value.at.is_number())
+        scope_.configuration().unsigned_of(value.at, rule_.range);
+      const bool negative = value.integer < 0;
+      if ((negative && std::is_unsigned_v<T>) ||
+          static_cast<std::int64_t>(static_cast<T>(value.integer)) != value.integer)
+        scope_.refuse(ErrorCode::CF04, value, name(value) + " is out of range");
+      return static_cast<T>(value.integer);
+    }
+  }
+
+  std::optional<MetaArray> list() const {
+    std::vector<Operand> operands;
+    for (const Expression& element : rule_.elements) operands.push_back(scope_.evaluate(element));
+    if (rule_.each) {
+      const auto count = scope_.size(rule_.each);
+      if (!count) return std::nullopt;
+      if (*count > kMostEntries)
+        scope_.refuse(ErrorCode::CF04, {}, quoted(rule_.key) + " has too many entries");
+      for (std::uint64_t n = 0; n < *count; ++n) {
+        operands.push_back(mapped(scope_.evaluate(rule_.from, {&n, 1})));
+        if (!operands.back()) return std::nullopt;
+      }
+    } else if (rule_.from) {
+      const Operand field = scope_.evaluate(rule_.from);
+      if (!field) return std::nullopt;
+      if (field.kind != Operand::Kind::list)
+        scope_.refuse(ErrorCode::CF03, field, name(field) + " is not a list");
+      std::uint64_t n = 0;
+      for ([[maybe_unused]] const Json entry : field.at.children()) {
+        operands.push_back(mapped(scope_.entry(field, n++)));
+        if (!operands.back())
+          scope_.refuse(ErrorCode::CF03, field, name(field) + " has an entry without a value");
+      }
+    }
+    if (operands.empty()) return std::nullopt;
+    return with_type(rule_.type, [&](auto type) {
+      using T = decltype(type);
+      std::vector<T> values;
+      for (const Operand& operand : operands) values.push_back(converted<T>(operand));
+      return MetaArray(std::move(values));
+    });
+  }
+
+  Operand mapped(Operand value) const {
+    if (rule_.map.empty() || !value) return value;
+    const std::string word = value.kind == Operand::Kind::text    ? value.text
+                             : value.kind == Operand::Kind::truth ? (value.truth ? "true" : "false")
+                             : value.kind == Operand::Kind::integer ? std::to_string(value.integer)
+                                                                    : std::string();
+    std::string known;
+    for (const auto& [from, to] : rule_.map) {
+      if (from == word || from == "*") return scope_.evaluate(to);
+      known += (known.empty() ? "" : ", ") + from;
+    }
+    scope_.refuse(ErrorCode::CF06, value, "unknown value of " + name(value), known);
+  }
+
+  const Scope& scope_;
+  const KeyRule& rule_;
+};
+
+bool has_namespace(const std::string& key) {
+  return key.rfind("general.", 0) == 0 || key.rfind("tokenizer.", 0) == 0;
+}
+
+}  // namespace
+
+void append_family_keys(const std::vector<KeyRule>& rules, const std::string& architecture,
+                        const Scope& scope, const Directory& directory, std::uint32_t file_type,
+                        Metadata& metadata, Warnings& warnings) {
+  const std::string prefix = architecture + ".";
+  for (const KeyRule& rule : rules) {
+    if (!scope.holds(rule.when)) continue;
     switch (rule.operation) {
       case KeyOperation::base:
-        append_base(configuration, prefix, file_type, metadata, warnings);
-        continue;
+        append_base(scope, prefix, file_type, metadata, warnings);
+        break;
+      case KeyOperation::rope:
+        append_rope(scope.configuration(), prefix, metadata, warnings);
+        break;
+      case KeyOperation::file_type:
+        metadata.set("general.file_type", file_type);
+        break;
       case KeyOperation::pooling_type:
         append_pooling(directory, prefix, metadata, warnings);
-        continue;
-      case KeyOperation::classifier_labels:
-        if (auto labels = classifier_labels(configuration); !labels.empty())
-          metadata.append(prefix + "classifier.output_labels", MetaArray(std::move(labels)));
-        continue;
-      case KeyOperation::value:
         break;
-    }
-    const std::string key = prefix + rule.key;
-    if (rule.constant) {
-      metadata.append(key, *rule.constant);
-    } else if (rule.type == MetaType::u32) {
-      if (const auto value = configuration.evaluate(rule.from))
-        metadata.append(key, static_cast<std::uint32_t>(*value));
-    } else if (const auto value = configuration.find(rule.from)) {
-      if (rule.type == MetaType::f32)
-        metadata.append(key, static_cast<float>(configuration.real_of(*value, rule.range)));
-      else if (rule.type == MetaType::boolean && value->is_boolean())
-        metadata.append(key, value->boolean());
-      else if (rule.type == MetaType::string && value->is_string())
-        metadata.append(key, std::string(value->string()));
-      else
-        configuration.refuse(ErrorCode::CF03, *value, quoted(rule.from) + " has the wrong type");
+      case KeyOperation::classifier_labels:
+        if (auto labels = classifier_labels(scope.configuration()); !labels.empty())
+          metadata.append(prefix + "classifier.output_labels", MetaArray(std::move(labels)));
+        break;
+      case KeyOperation::value:
+        if (auto value = KeyWriter(scope, rule).value())
+          metadata.set(has_namespace(rule.key) ? rule.key : prefix + rule.key, std::move(*value));
+        else if (rule.required)
+          scope.refuse(ErrorCode::CF02, {}, quoted(rule.from.text) + " is missing");
+        break;
     }
   }
 }

@@ -4,6 +4,7 @@
 #include "convert/value.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "quantize/error.hpp"
 #include "quantize/escape.hpp"
 
+#include "core/checked.hpp"
 #include "core/float16.hpp"
 
 namespace quantize {
@@ -74,41 +76,78 @@ void fetch_read(const ValueNode& value, const ReadTensor& op, const Source& sour
            std::to_string(std::to_integer<unsigned>(into[i])), "0 to 127");
 }
 
-void fetch_permuted(const ValueNode& value, const PermuteRotary& op, const Source& source,
-                    std::uint64_t first, std::uint64_t count, std::span<std::byte> into) {
+// The rows' length and number, as operations on rows see them.
+std::uint64_t row_values(const Shape& shape) { return shape.rank() < 2 ? 1 : shape.dims().back(); }
+std::uint64_t row_count(const Shape& shape) {
+  const std::uint64_t row = row_values(shape);
+  return row == 0 ? 0 : shape.values() / row;
+}
+
+std::uint64_t input_row(const SwapRows& op, std::uint64_t r) {
+  const std::uint64_t in_group = r % (op.a * op.b * op.inner), block = in_group / op.inner;
+  return r - in_group + (block % op.a * op.b + block / op.a) * op.inner + in_group % op.inner;
+}
+
+void fetch_swapped(const ValueNode& value, const SwapRows& op, const Source& source,
+                   std::uint64_t first, std::uint64_t count, std::span<std::byte> into) {
   const ValueNode& input = *op.input;
-  const std::uint64_t row = outer_values(value.shape), head = op.head_rows, half = head / 2;
+  const std::uint64_t row = row_values(value.shape), inner = op.inner;
   const std::uint64_t bytes = element_bytes(value.type), row_bytes = row * bytes;
-  const auto input_row = [&](std::uint64_t r) {
-    const std::uint64_t in_head = r % head;
-    return r - in_head + (in_head % 2) * half + in_head / 2;
-  };
+  const std::uint64_t stripe = op.a * inner, whole_stripes = stripe * op.b;
   const auto partial = [&](std::uint64_t r, std::uint64_t column, std::uint64_t n,
                            std::uint64_t at) {
-    fetch(input, source, input_row(r) * row + column, n, part(into, at * bytes, n * bytes));
+    fetch(input, source, input_row(op, r) * row + column, n, part(into, at * bytes, n * bytes));
   };
-  // Whole rows: the even and the odd rows of a head are each one contiguous run of the input.
-  const std::uint64_t run_rows = std::max<std::uint64_t>(1, kScratchBytes / row_bytes);
+  // A stripe has one block of `inner` rows from each of `a` places, and the same places of the next
+  // stripes follow there: so many stripes are `a` reads.
+  const std::uint64_t most = kScratchBytes / std::max<std::uint64_t>(1, inner * row_bytes);
   std::vector<std::byte> scratch;
   const auto whole = [&](std::uint64_t r, std::uint64_t rows, std::uint64_t at) {
-    const std::uint64_t end = r + rows, start = r;
+    const std::uint64_t start = r, end = r + rows;
+    const auto place = [&](std::uint64_t to) { return at * bytes + (to - start) * row_bytes; };
     while (r < end) {
-      const std::uint64_t stop = std::min({end, r - r % head + head, r + 2 * run_rows});
-      for (std::uint64_t parity = 0; parity < 2; ++parity) {
-        const std::uint64_t from = r + (r + parity) % 2;  // first row of this parity in [r, stop)
-        if (from >= stop) continue;
-        const std::uint64_t n = (stop - from + 1) / 2;
-        scratch.resize(static_cast<std::size_t>(n * row_bytes));
-        fetch(input, source, input_row(from) * row, n * row, scratch);
-        for (std::uint64_t i = 0; i < n; ++i)
-          std::memcpy(part(into, at * bytes + (from + 2 * i - start) * row_bytes, row_bytes).data(),
-                      part(scratch, i * row_bytes, row_bytes).data(),
-                      static_cast<std::size_t>(row_bytes));
+      const std::uint64_t in_group = r % whole_stripes;
+      const std::uint64_t stripes =
+          std::min({(end - r) / stripe, (whole_stripes - in_group) / stripe, most});
+      if (r % stripe != 0 || stripes < 2) {
+        const std::uint64_t n = std::min(end - r, inner - r % inner);
+        fetch(input, source, input_row(op, r) * row, n * row, part(into, place(r), n * row_bytes));
+        r += n;
+        continue;
       }
-      r = stop;
+      const std::uint64_t block_bytes = inner * row_bytes;
+      scratch.resize(static_cast<std::size_t>(stripes * block_bytes));
+      for (std::uint64_t i = 0; i < op.a; ++i) {
+        fetch(input, source, input_row(op, r + i * inner) * row, stripes * inner * row, scratch);
+        for (std::uint64_t j = 0; j < stripes; ++j)
+          std::memcpy(part(into, place(r + j * stripe + i * inner), block_bytes).data(),
+                      part(scratch, j * block_bytes, block_bytes).data(),
+                      static_cast<std::size_t>(block_bytes));
+      }
+      r += stripes * stripe;
     }
   };
   by_rows(first, count, row, partial, whole);
+}
+
+// Calls take(input index, values, values before) for each contiguous piece of [first, first +
+// count).
+template <class Take>
+void by_runs(const RegroupRows& op, const Shape& shape, std::uint64_t first, std::uint64_t count,
+             Take take) {
+  const std::uint64_t row = row_values(shape);
+  const std::uint64_t group = row_count(op.input->shape) / op.groups * row;
+  std::uint64_t done = 0, start = 0;
+  for (const RowRun& run : op.runs) {
+    const std::uint64_t each = run.count * row, values = each * op.groups;
+    while (done < count && first + done < start + values) {
+      const std::uint64_t index = first + done - start;
+      const std::uint64_t n = std::min(count - done, each - index % each);
+      take(index / each * group + run.first * row + index % each, n, done);
+      done += n;
+    }
+    start += values;
+  }
 }
 
 void fetch_transposed(const ValueNode& value, const Transpose& op, const Source& source,
@@ -168,8 +207,20 @@ Bits load(std::span<const std::byte> from, std::uint64_t index) {
   return bits;
 }
 
-void fetch_plus_one(const ValueNode& value, const ValueNode& input, const Source& source,
-                    std::uint64_t first, std::uint64_t count, std::span<std::byte> into) {
+float applied(MapOp op, float x) {
+  switch (op) {
+    case MapOp::plus_one:
+      return x + 1.0f;
+    case MapOp::negative_exponential:
+      // Taken in double and rounded once: the correctly rounded single precision value.
+      return -static_cast<float>(std::exp(static_cast<double>(x)));
+  }
+  return x;
+}
+
+void fetch_mapped(const ValueNode& value, const Map& op, const Source& source, std::uint64_t first,
+                  std::uint64_t count, std::span<std::byte> into) {
+  const ValueNode& input = *op.input;
   const std::uint64_t in_bytes = element_bytes(input.type), out_bytes = element_bytes(value.type);
   std::vector<std::byte> scratch;
   for (std::uint64_t done = 0; done < count;) {
@@ -179,15 +230,15 @@ void fetch_plus_one(const ValueNode& value, const ValueNode& input, const Source
     std::byte* out = part(into, done * out_bytes, n * out_bytes).data();
     for (std::uint64_t i = 0; i < n; ++i) {
       if (value.type == DType::f16) {
-        const std::uint16_t sum =
-            float_to_half(half_to_float(load<std::uint16_t>(scratch, i)) + 1.0f);
-        std::memcpy(out + i * sizeof sum, &sum, sizeof sum);
+        const std::uint16_t y =
+            float_to_half(applied(op.op, half_to_float(load<std::uint16_t>(scratch, i))));
+        std::memcpy(out + i * sizeof y, &y, sizeof y);
       } else {
         const float x = input.type == DType::bf16
                             ? bfloat16_to_float(load<std::uint16_t>(scratch, i))
                             : load<float>(scratch, i);
-        const float sum = x + 1.0f;
-        std::memcpy(out + i * sizeof sum, &sum, sizeof sum);
+        const float y = applied(op.op, x);
+        std::memcpy(out + i * sizeof y, &y, sizeof y);
       }
     }
     done += n;
@@ -212,12 +263,36 @@ Value read_as_i8(const Source& source, std::size_t tensor) {
   return node(source.tensors()[tensor].shape, DType::i8, ReadTensor{tensor});
 }
 
-Value permute_rotary(Value input, std::uint64_t head_rows) {
+Value swap_rows(Value input, std::uint64_t a, std::uint64_t b, std::uint64_t inner) {
   const Shape shape = input->shape;
-  if (shape.rank() == 0 || head_rows == 0 || head_rows % 2 != 0 || shape.dims()[0] % head_rows != 0)
-    misuse("rows of a rotary permutation are not whole heads of even size");
+  const auto stripe = checked_multiply(a, inner);
+  const auto rows = stripe ? checked_multiply(*stripe, b) : std::nullopt;
+  if (!rows || *rows == 0 || row_count(shape) % *rows != 0)
+    misuse("rows that are exchanged are not whole groups");
   const DType type = input->type;
-  return node(shape, type, PermuteRotary{std::move(input), head_rows});
+  return node(shape, type, SwapRows{std::move(input), a, b, inner});
+}
+
+Value permute_rotary(Value input, std::uint64_t head_rows) {
+  if (head_rows % 2 != 0) misuse("a rotary permutation of heads of odd size");
+  return swap_rows(std::move(input), 2, head_rows / 2, 1);
+}
+
+Value regroup_rows(Value input, std::uint64_t groups, std::vector<RowRun> runs) {
+  const Shape& shape = input->shape;
+  const std::uint64_t rows = row_count(shape);
+  if (shape.rank() == 0 || groups == 0 || rows == 0 || rows % groups != 0)
+    misuse("rows are not whole groups");
+  std::uint64_t taken = 0;
+  for (const RowRun& run : runs) {
+    if (run.count == 0 || run.first > rows / groups || run.count > rows / groups - run.first)
+      misuse("rows outside their group");
+    taken += run.count * groups;
+  }
+  std::vector<std::uint64_t> dims{taken};
+  if (shape.rank() > 1) dims.push_back(row_values(shape));
+  const DType type = input->type;
+  return node(Shape(dims), type, RegroupRows{std::move(input), groups, std::move(runs)});
 }
 
 Value slice_rows(Value input, std::uint64_t first, std::uint64_t count) {
@@ -290,7 +365,14 @@ void fetch(const ValueNode& value, const Source& source, std::uint64_t first, st
   std::visit(
       Overloaded{
           [&](const ReadTensor& op) { fetch_read(value, op, source, first, into); },
-          [&](const PermuteRotary& op) { fetch_permuted(value, op, source, first, count, into); },
+          [&](const SwapRows& op) { fetch_swapped(value, op, source, first, count, into); },
+          [&](const RegroupRows& op) {
+            by_runs(op, value.shape, first, count,
+                    [&](std::uint64_t from, std::uint64_t n, std::uint64_t at) {
+                      fetch(*op.input, source, from, n,
+                            part(into, stored_bytes(value.type, at), stored_bytes(value.type, n)));
+                    });
+          },
           [&](const SliceRows& op) {
             fetch(*op.input, source, first + op.first * outer_values(value.shape), count, into);
           },
@@ -302,15 +384,20 @@ void fetch(const ValueNode& value, const Source& source, std::uint64_t first, st
             std::memcpy(into.data(), op.values.data() + first,
                         static_cast<std::size_t>(count) * sizeof(float));
           },
-          [&](const Map& op) {
-            switch (op.op) {
-              case MapOp::plus_one:
-                fetch_plus_one(value, *op.input, source, first, count, into);
-                break;
-            }
-          },
+          [&](const Map& op) { fetch_mapped(value, op, source, first, count, into); },
       },
       value.op);
+}
+
+std::uint64_t input_index(const SwapRows& op, const Shape& shape, std::uint64_t index) {
+  const std::uint64_t row = row_values(shape);
+  return input_row(op, index / row) * row + index % row;
+}
+
+std::uint64_t input_index(const RegroupRows& op, const Shape& shape, std::uint64_t index) {
+  std::uint64_t from = 0;
+  by_runs(op, shape, index, 1, [&](std::uint64_t at, std::uint64_t, std::uint64_t) { from = at; });
+  return from;
 }
 
 std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count) {
@@ -328,12 +415,8 @@ std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count) {
       Overloaded{
           [](const ReadTensor&) { return std::uint64_t{0}; },
           [](const Generated&) { return std::uint64_t{0}; },
-          [&](const PermuteRotary& op) {
-            // A run is at least one row, however long.
-            const std::uint64_t row = outer_values(value.shape) * element_bytes(value.type);
-            return std::max(own(), count * element_bytes(value.type) < row ? 0 : row) +
-                   fetch_scratch_bytes(*op.input, count);
-          },
+          [&](const SwapRows& op) { return own() + fetch_scratch_bytes(*op.input, count); },
+          [&](const RegroupRows& op) { return fetch_scratch_bytes(*op.input, count); },
           [&](const SliceRows& op) { return fetch_scratch_bytes(*op.input, count); },
           [&](const Stack& op) { return largest(op.inputs); },
           [&](const Concatenate& op) { return largest(op.inputs); },

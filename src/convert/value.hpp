@@ -20,13 +20,24 @@ namespace quantize {
 struct ReadTensor {
   std::size_t tensor;
 };
-// Row r of each head of `head_rows` rows is row (r % 2) * head_rows / 2 + r / 2 of that head: the
+// The rows, seen as [*, a, b, inner], become [*, b, a, inner]. Rows are what follows each other in
+// steps of the last dimension; of a vector, its values. With a = 2 and b half a head, this is the
 // permutation between the two layouts of rotary embeddings (query and key projections).
-struct PermuteRotary {
+struct SwapRows {
   Value input;
-  std::uint64_t head_rows;
+  std::uint64_t a, b, inner;
 };
-// Rows [first, first + count) of the outermost dimension.
+// Runs of the rows of each of `groups` equal groups: for every run, the rows [first, first + count)
+// of all groups, then those of the next run.
+struct RowRun {
+  std::uint64_t first, count;
+};
+struct RegroupRows {
+  Value input;
+  std::uint64_t groups;
+  std::vector<RowRun> runs;
+};
+// Indices [first, first + count) of the outermost dimension.
 struct SliceRows {
   Value input;
   std::uint64_t first;
@@ -52,7 +63,7 @@ struct Generated {
   std::vector<float> values;
 };
 // Element by element; type becomes f32 (f16 for an f16 input, each step rounded).
-enum class MapOp : std::uint8_t { plus_one };
+enum class MapOp : std::uint8_t { plus_one, negative_exponential };
 struct Map {
   Value input;
   MapOp op;
@@ -61,7 +72,7 @@ struct Map {
 struct ValueNode {
   Shape shape;
   DType type;  // of the elements that fetch() gives
-  std::variant<ReadTensor, PermuteRotary, SliceRows, Stack, Concatenate, Transpose, Reshape,
+  std::variant<ReadTensor, SwapRows, RegroupRows, SliceRows, Stack, Concatenate, Transpose, Reshape,
                Generated, Map>
       op;
 };
@@ -69,7 +80,9 @@ struct ValueNode {
 Value read_tensor(const Source& source, std::size_t tensor);
 // Unsigned bytes or truth values as i8; fetch() refuses a value above 127 (QZ02).
 Value read_as_i8(const Source& source, std::size_t tensor);
+Value swap_rows(Value input, std::uint64_t a, std::uint64_t b, std::uint64_t inner);
 Value permute_rotary(Value input, std::uint64_t head_rows);
+Value regroup_rows(Value input, std::uint64_t groups, std::vector<RowRun> runs);
 Value slice_rows(Value input, std::uint64_t first, std::uint64_t count);
 Value stack(std::vector<Value> inputs);
 Value concatenate(std::vector<Value> inputs);
@@ -82,6 +95,10 @@ Value map(Value input, MapOp op);
 // blocks for quantized types). `into` has exactly stored_bytes(type, count). Thread-safe.
 void fetch(const ValueNode& value, const Source& source, std::uint64_t first, std::uint64_t count,
            std::span<std::byte> into);
+
+// Where the value at `index` of an operation's result comes from.
+std::uint64_t input_index(const SwapRows& op, const Shape& shape, std::uint64_t index);
+std::uint64_t input_index(const RegroupRows& op, const Shape& shape, std::uint64_t index);
 
 // Bytes of scratch that fetch() may allocate for `count` values, for the memory budget.
 std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count);

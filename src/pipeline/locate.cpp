@@ -19,12 +19,12 @@ struct Step {
   bool operator()(const Generated&) const { return false; }
   bool operator()(const Reshape& op) const { return go(op.input); }
   bool operator()(const Map& op) const { return go(op.input); }
-  bool operator()(const PermuteRotary& op) const {
-    const std::uint64_t columns = node.shape.row_values();
-    const std::uint64_t row = index / columns;
-    const std::uint64_t in_head = row % op.head_rows;
-    const std::uint64_t from = row - in_head + in_head % 2 * (op.head_rows / 2) + in_head / 2;
-    index = from * columns + index % columns;
+  bool operator()(const SwapRows& op) const {
+    index = input_index(op, node.shape, index);
+    return go(op.input);
+  }
+  bool operator()(const RegroupRows& op) const {
+    index = input_index(op, node.shape, index);
     return go(op.input);
   }
   bool operator()(const SliceRows& op) const {

@@ -89,6 +89,32 @@ TEST(Value, PermutesRowsLongerThanTheScratch) {
   EXPECT_EQ(out[1 + 2 * row], static_cast<float>(3 * row));  // then row 3
 }
 
+TEST(Value, SwapsBlocksOfRows) {
+  // Two groups of [2, 3] blocks of two rows.
+  MemorySource source;
+  source.add("q", DType::f32, Shape{24, 2}, bytes_of(counting(48)));
+  std::vector<float> whole;
+  for (int group = 0; group < 2; ++group)
+    for (int b = 0; b < 3; ++b)
+      for (int a = 0; a < 2; ++a)
+        for (int value = 0; value < 4; ++value)
+          whole.push_back(static_cast<float>(group * 24 + (a * 3 + b) * 4 + value));
+  expect_every_run(swap_rows(read_tensor(source, 0), 2, 3, 2), source, whole);
+}
+
+TEST(Value, RegroupsRows) {
+  // Two groups of four rows, as pieces of one, two and one: the second, then the first.
+  MemorySource source;
+  source.add("q", DType::f32, Shape{2, 4, 2}, bytes_of(counting(16)));
+  std::vector<float> whole;
+  for (const int row : {1, 2, 5, 6, 0, 4})
+    for (int column = 0; column < 2; ++column)
+      whole.push_back(static_cast<float>(row * 2 + column));
+  const Value value = regroup_rows(read_tensor(source, 0), 2, {{1, 2}, {0, 1}});
+  EXPECT_EQ(value->shape, (Shape{6, 2}));
+  expect_every_run(value, source, whole);
+}
+
 TEST(Value, Transposes) {
   MemorySource source;
   source.add("w", DType::f32, Shape{2, 3, 4}, bytes_of(counting(24)));
