@@ -50,7 +50,10 @@ constexpr OperationWord kOperations[] = {{"plus_one", TensorOperation::plus_one,
                                          {"permute_rotary", TensorOperation::permute_rotary, 1, 1},
                                          {"reshape", TensorOperation::reshape, 1, 4},
                                          {"slice", TensorOperation::slice, 2, 2},
-                                         {"swap", TensorOperation::swap, 3, 3},
+                                         {"swap", TensorOperation::swap, 3, 4},
+                                         {"scale", TensorOperation::scale, 1, 1},
+                                         {"scale_rows", TensorOperation::scale_rows, 3, 3},
+                                         {"pad_rows", TensorOperation::pad_rows, 1, 1},
                                          {"regroup", TensorOperation::regroup, 2, 9},
                                          {"stack", TensorOperation::stack, 0, 1}};
 constexpr unsigned kMaxInclusions = 8;
@@ -403,10 +406,10 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   const Json root = document->root();
   const Reader reader(std::move(file));
   reader.only(root,
-              {"about",     "name",       "include",       "architecture", "models",    "defaults",
-               "set",       "layers",     "layer",         "required",     "relations", "rename",
-               "drop",      "first_keys", "keys",          "last_keys",    "tensors",   "generate",
-               "embedding", "vocabulary", "special_tokens"});
+              {"about",    "name",      "include",    "architecture",  "models",    "defaults",
+               "set",      "layers",    "layer",      "required",      "relations", "rename",
+               "drop",     "without",   "first_keys", "keys",          "last_keys", "tensors",
+               "generate", "embedding", "vocabulary", "special_tokens"});
   Draft draft;
   if (const auto include = root.find("include"))
     draft = included(reader, *include, inclusions, warnings);
@@ -437,6 +440,11 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
     family.renames.push_back(read_rename(reader, value));
   for (const Json value : reader.list(root, "drop"))
     family.drop.push_back(read_drop(reader, value));
+  for (const std::string& name : reader.texts(root, "without"))
+    family.tensors.erase(
+        std::remove_if(family.tensors.begin(), family.tensors.end(),
+                       [&](const TensorRule& rule) { return matches_glob(name, rule.from); }),
+        family.tensors.end());
   std::vector<TensorRule> own;
   for (const Json value : reader.list(root, "tensors"))
     own.push_back(read_tensor_rule(reader, value));

@@ -66,8 +66,11 @@ enum class TensorOperation : std::uint8_t {
   permute_rotary,  // (heads)
   reshape,         // (dimensions, outermost first; one may be "*")
   slice,           // (first, count) of the outermost dimension
-  swap,            // (a, b, inner) rows
+  swap,            // (a, b, inner) rows, perhaps only (first) and those that follow
   regroup,         // (groups, sizes ...) rows, of which `take` are taken
+  scale,           // (factor)
+  scale_rows,      // (first, count, factor)
+  pad_rows,        // (count): zeros, until there are so many
   stack            // (count): one by one, numbered {e}
 };
 

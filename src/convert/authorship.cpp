@@ -97,7 +97,7 @@ bool is_size(std::string_view lowercase) {
   for (const std::string_view word : {"small", "mini", "medium", "large", "xl", "xxl"})
     if (lowercase == word) return true;
   const auto number_and_unit = [](Scanner s) {
-    if (s.digits() && s.eat_any("._") && !s.digits()) return false;
+    if (!s.digits() || (s.eat_any("._") && !s.digits())) return false;
     if (!s.eat_any("kmbt")) return false;
     s.eat_any("0123456789");
     return s.done();

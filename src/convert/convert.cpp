@@ -100,6 +100,25 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
   return text;
 }
 
+// Numbers and sizes in braces: "{n}", "{n+num_hidden_layers}".
+std::string filled_in(std::string_view text, const Scope& scope, const Family& family,
+                      Numbers numbers) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t open = text.find('{'), close = text.find('}', open);
+    if (close == std::string_view::npos) return out.append(text);
+    out += text.substr(0, open);
+    const std::string_view word = text.substr(open + 1, close - open - 1);
+    const auto number =
+        word == "n" && !numbers.empty()
+            ? std::optional<std::uint64_t>(numbers[0])
+            : scope.size(parse_expression(word, family.name, std::nullopt), numbers);
+    out += std::to_string(number.value_or(0));
+    text.remove_prefix(close + 1);
+  }
+  return out;
+}
+
 std::string renamed(std::string name, const Family& family, const Scope& scope) {
   if (constexpr std::string_view old = "e_score_correction_bias"; ends_with(name, old))
     name.replace(name.size() - old.size(), old.size(), "e_score_correction.bias");
@@ -112,7 +131,7 @@ std::string renamed(std::string name, const Family& family, const Scope& scope) 
       if (ends_with(name, rule.suffix))
         name.replace(name.size() - rule.suffix.size(), rule.suffix.size(), rule.to);
     } else if (starts_with(name, rule.prefix)) {
-      name.replace(0, rule.prefix.size(), rule.to);
+      name.replace(0, rule.prefix.size(), filled_in(rule.to, scope, family, {}));
     }
   }
   return name;
@@ -239,7 +258,8 @@ class Converter {
         emitted = true;
         check_source(tensor);
         check_shape(*rule, tensor, suffix == ".bias", pattern.numbers);
-        transform(*rule, index, output_name(*rule, pattern.numbers) + std::string(suffix),
+        transform(*rule, index,
+                  filled_in(rule->to, scope_, family_, pattern.numbers) + std::string(suffix),
                   pattern.numbers);
       }
     const auto wanted = [&](const std::string& glob) { return matches_glob(glob, tensor.name); };
@@ -275,24 +295,6 @@ class Converter {
     return std::min<std::uint64_t>(scope_.size(step->arguments[0]).value_or(0), kMaxStacked);
   }
 
-  std::string output_name(const TensorRule& rule, const std::vector<std::uint64_t>& numbers) const {
-    // "{n+num_hidden_layers}" counts on.
-    std::string out;
-    for (std::string_view rest = rule.to; !rest.empty();) {
-      const std::size_t open = rest.find('{'), close = rest.find('}', open);
-      if (close == std::string_view::npos) return out + std::string(rest);
-      out += rest.substr(0, open);
-      const std::string_view word = rest.substr(open + 1, close - open - 1);
-      const auto number =
-          word == "n" && !numbers.empty()
-              ? std::optional<std::uint64_t>(numbers[0])
-              : scope_.size(parse_expression(word, family_.name, std::nullopt), numbers);
-      out += std::to_string(number.value_or(0));
-      rest.remove_prefix(close + 1);
-    }
-    return out;
-  }
-
   void transform(const TensorRule& rule, std::size_t index, const std::string& to,
                  const std::vector<std::uint64_t>& numbers) {
     const SourceTensor& tensor = source_.tensors()[index];
@@ -311,9 +313,13 @@ class Converter {
       fail(ErrorCode::CF05, path_of(tensor), tensor.shape_offset,
            "rows of " + quoted(tensor.name) + " are not " + what, tensor.shape.text(), allowed);
     };
+    const bool scales =
+        step.operation == TensorOperation::scale || step.operation == TensorOperation::scale_rows;
     std::vector<std::uint64_t> arguments;
-    for (const Expression& argument : step.arguments)
-      arguments.push_back(scope_.size(argument, numbers).value_or(0));
+    for (std::size_t i = 0; i + (scales ? 1 : 0) < step.arguments.size(); ++i)
+      arguments.push_back(scope_.size(step.arguments[i], numbers).value_or(0));
+    const float factor =
+        scales ? static_cast<float>(scope_.real(step.arguments.back(), numbers).value_or(1)) : 1.0f;
     const std::vector<std::uint64_t> dims(value->shape.dims().begin(), value->shape.dims().end());
     const std::uint64_t rows =
         dims.size() < 2 ? value->shape.values() : value->shape.values() / dims.back();
@@ -360,9 +366,15 @@ class Converter {
       case TensorOperation::swap: {
         const auto ab = checked_multiply(arguments[0], arguments[1]);
         const auto group = ab ? checked_multiply(*ab, arguments[2]) : std::nullopt;
-        if (!group || *group == 0 || rows % *group != 0)
+        const std::uint64_t before = arguments.size() > 3 ? arguments[3] : 0;
+        if (!group || *group == 0 || before > rows || (rows - before) % *group != 0 ||
+            (before > 0 && dims.size() > 2))
           refuse("whole groups", "a multiple of " + std::to_string(group.value_or(0)));
-        return swap_rows(std::move(value), arguments[0], arguments[1], arguments[2]);
+        if (before == 0)
+          return swap_rows(std::move(value), arguments[0], arguments[1], arguments[2]);
+        return concatenate(
+            {slice_rows(value, 0, before), swap_rows(slice_rows(value, before, rows - before),
+                                                     arguments[0], arguments[1], arguments[2])});
       }
       case TensorOperation::regroup: {
         std::vector<RowRun> pieces;
@@ -378,6 +390,27 @@ class Converter {
         for (const std::uint64_t piece : step.take)
           taken.push_back(pieces[static_cast<std::size_t>(piece)]);
         return regroup_rows(std::move(value), arguments[0], step.take.empty() ? pieces : taken);
+      }
+      case TensorOperation::scale:
+        return map(std::move(value), MapOp::scale, factor);
+      case TensorOperation::scale_rows: {
+        const std::uint64_t first = arguments[0], count = arguments[1];
+        if (dims.empty() || first > dims[0] || count > dims[0] - first)
+          refuse("as many as are scaled", std::to_string(first + count) + " or more");
+        const std::uint64_t after = first + count;
+        return concatenate({map(slice_rows(value, 0, first), MapOp::scale),
+                            map(slice_rows(value, first, count), MapOp::scale, factor),
+                            map(slice_rows(value, after, dims[0] - after), MapOp::scale)});
+      }
+      case TensorOperation::pad_rows: {
+        if (dims.empty() || dims[0] >= arguments[0]) return value;
+        std::vector<std::uint64_t> missing = dims;
+        missing[0] = arguments[0] - dims[0];
+        if (!checked_multiply(arguments[0],
+                              value->shape.values() / std::max<std::uint64_t>(1, dims[0])))
+          refuse("as many as fit", {});
+        const DType type = value->type;
+        return concatenate({std::move(value), zeros(type, Shape(missing))});
       }
       case TensorOperation::stack:
         break;

@@ -207,13 +207,15 @@ Bits load(std::span<const std::byte> from, std::uint64_t index) {
   return bits;
 }
 
-float applied(MapOp op, float x) {
-  switch (op) {
+float applied(const Map& map, float x) {
+  switch (map.op) {
     case MapOp::plus_one:
       return x + 1.0f;
     case MapOp::negative_exponential:
       // Taken in double and rounded once: the correctly rounded single precision value.
       return -static_cast<float>(std::exp(static_cast<double>(x)));
+    case MapOp::scale:
+      return x * map.factor;
   }
   return x;
 }
@@ -231,13 +233,13 @@ void fetch_mapped(const ValueNode& value, const Map& op, const Source& source, s
     for (std::uint64_t i = 0; i < n; ++i) {
       if (value.type == DType::f16) {
         const std::uint16_t y =
-            float_to_half(applied(op.op, half_to_float(load<std::uint16_t>(scratch, i))));
+            float_to_half(applied(op, half_to_float(load<std::uint16_t>(scratch, i))));
         std::memcpy(out + i * sizeof y, &y, sizeof y);
       } else {
         const float x = input.type == DType::bf16
                             ? bfloat16_to_float(load<std::uint16_t>(scratch, i))
                             : load<float>(scratch, i);
-        const float y = applied(op.op, x);
+        const float y = applied(op, x);
         std::memcpy(out + i * sizeof y, &y, sizeof y);
       }
     }
@@ -351,12 +353,18 @@ Value generated(std::vector<float> values, Shape shape) {
   return node(shape, DType::f32, Generated{std::move(values)});
 }
 
-Value map(Value input, MapOp op) {
+Value zeros(DType type, Shape shape) {
+  element_bytes(type);
+  return node(shape, type, Zeros{});
+}
+
+Value map(Value input, MapOp op, float factor) {
   const DType from = input->type;
   if (from != DType::f32 && from != DType::f16 && from != DType::bf16)
     misuse("arithmetic on a type that carries no weights");
   const Shape shape = input->shape;
-  return node(shape, from == DType::f16 ? DType::f16 : DType::f32, Map{std::move(input), op});
+  return node(shape, from == DType::f16 ? DType::f16 : DType::f32,
+              Map{std::move(input), op, factor});
 }
 
 void fetch(const ValueNode& value, const Source& source, std::uint64_t first, std::uint64_t count,
@@ -384,6 +392,7 @@ void fetch(const ValueNode& value, const Source& source, std::uint64_t first, st
             std::memcpy(into.data(), op.values.data() + first,
                         static_cast<std::size_t>(count) * sizeof(float));
           },
+          [&](const Zeros&) { std::fill(into.begin(), into.end(), std::byte{}); },
           [&](const Map& op) { fetch_mapped(value, op, source, first, count, into); },
       },
       value.op);
@@ -415,6 +424,7 @@ std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count) {
       Overloaded{
           [](const ReadTensor&) { return std::uint64_t{0}; },
           [](const Generated&) { return std::uint64_t{0}; },
+          [](const Zeros&) { return std::uint64_t{0}; },
           [&](const SwapRows& op) { return own() + fetch_scratch_bytes(*op.input, count); },
           [&](const RegroupRows& op) { return fetch_scratch_bytes(*op.input, count); },
           [&](const SliceRows& op) { return fetch_scratch_bytes(*op.input, count); },
@@ -435,7 +445,7 @@ void source_tensors(const ValueNode& value, std::vector<std::size_t>& out) {
           out.push_back(op.tensor);
         } else if constexpr (std::is_same_v<Op, Stack> || std::is_same_v<Op, Concatenate>) {
           for (const Value& input : op.inputs) source_tensors(*input, out);
-        } else if constexpr (!std::is_same_v<Op, Generated>) {
+        } else if constexpr (!std::is_same_v<Op, Generated> && !std::is_same_v<Op, Zeros>) {
           source_tensors(*op.input, out);
         }
       },

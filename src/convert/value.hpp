@@ -62,18 +62,20 @@ struct Reshape {
 struct Generated {
   std::vector<float> values;
 };
+struct Zeros {};
 // Element by element; type becomes f32 (f16 for an f16 input, each step rounded).
-enum class MapOp : std::uint8_t { plus_one, negative_exponential };
+enum class MapOp : std::uint8_t { plus_one, negative_exponential, scale };
 struct Map {
   Value input;
   MapOp op;
+  float factor;  // scale
 };
 
 struct ValueNode {
   Shape shape;
   DType type;  // of the elements that fetch() gives
   std::variant<ReadTensor, SwapRows, RegroupRows, SliceRows, Stack, Concatenate, Transpose, Reshape,
-               Generated, Map>
+               Generated, Zeros, Map>
       op;
 };
 
@@ -89,7 +91,8 @@ Value concatenate(std::vector<Value> inputs);
 Value transpose(Value input);
 Value reshape(Value input, Shape shape);
 Value generated(std::vector<float> values, Shape shape);
-Value map(Value input, MapOp op);
+Value zeros(DType type, Shape shape);
+Value map(Value input, MapOp op, float factor = 1.0f);
 
 // Values [first, first + count), in row-major order, as stored elements of `value->type` (whole
 // blocks for quantized types). `into` has exactly stored_bytes(type, count). Thread-safe.

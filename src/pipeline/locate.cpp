@@ -17,6 +17,7 @@ struct Step {
   }
   bool operator()(const ReadTensor&) const { return false; }
   bool operator()(const Generated&) const { return false; }
+  bool operator()(const Zeros&) const { return false; }
   bool operator()(const Reshape& op) const { return go(op.input); }
   bool operator()(const Map& op) const { return go(op.input); }
   bool operator()(const SwapRows& op) const {

@@ -162,6 +162,20 @@ TEST(Value, AddsOneInThePrecisionOfTheSource) {
   expect_every_run(brain, source, std::vector<float>{1.0078125f, 1.0f});
 }
 
+TEST(Value, GivesZerosBesideWeights) {
+  MemorySource source;
+  source.add("x", DType::f32, Shape{1, 2}, bytes_of(counting(2, 5)));
+  expect_every_run(concatenate({read_tensor(source, 0), zeros(DType::f32, Shape{2, 2})}), source,
+                   std::vector<float>{5, 6, 0, 0, 0, 0});
+}
+
+TEST(Value, Scales) {
+  MemorySource source;
+  source.add("a", DType::f32, Shape{3}, bytes_of(std::vector<float>{0, 1, -0.125f}));
+  expect_every_run(map(read_tensor(source, 0), MapOp::scale, 0.1f), source,
+                   std::vector<float>{0, 0.1f, -0.125f * 0.1f});
+}
+
 TEST(Value, ReadsBytesAsSignedOnlyIfTheyFit) {
   MemorySource source;
   source.add("u", DType::u8, Shape{3}, std::string("\x00\x7F\x80", 3));

@@ -104,7 +104,7 @@ void expect_golden(const Model& model, const nlohmann::json& golden) {
   std::vector<Text> keys;
   for (const Metadata::Entry& entry : model.metadata.entries()) keys.push_back(describe(entry));
   for (std::size_t i = 0; i < std::max(keys.size(), golden["keys"].size()); ++i)
-    EXPECT_EQ(i < keys.size() ? keys[i] : Text(),
+    ASSERT_EQ(i < keys.size() ? keys[i] : Text(),
               i < golden["keys"].size() ? golden["keys"][i] : Text());
   for (std::size_t i = 0; i < std::max(model.tensors.size(), golden["tensors"].size()); ++i) {
     ASSERT_LT(i, golden["tensors"].size()) << "additional tensor " << model.tensors[i].name;
