@@ -26,6 +26,10 @@ struct SourceTensor {
   std::uint64_t name_offset = 0;  // where the header names it, for messages
   std::uint64_t type_offset = 0;  // where the header gives its type, for messages
   std::uint64_t shape_offset = 0;
+  // For a tensor that is decoded from a quantized checkpoint's parts: what they are ("GPTQ, 4 bits")
+  // and how many bytes they have.
+  std::string decoded_from;
+  std::uint64_t packed_bytes = 0;
 };
 
 // An opened input file: its path as the user gave it (or derived), and what identifies it.
@@ -44,6 +48,8 @@ class Source {
   virtual std::string_view path() const noexcept = 0;  // as the user gave it
   virtual std::span<const SourceFile> files() const noexcept = 0;
   virtual std::span<const SourceTensor> tensors() const noexcept = 0;  // in file order
+  // The same before anything is decoded.
+  virtual std::span<const SourceTensor> stored_tensors() const noexcept { return tensors(); }
   virtual const Metadata& metadata() const noexcept = 0;  // safetensors: __metadata__ as strings
   // Where the value of a metadata key stands in files()[0], for messages; empty if not known.
   virtual std::optional<std::uint64_t> metadata_offset(std::string_view /*key*/) const noexcept {
@@ -51,6 +57,10 @@ class Source {
   }
   // Bytes [offset, offset + into.size()) of one tensor's data. Thread-safe. IO02, IO05.
   virtual void read(std::size_t tensor, std::uint64_t offset, std::span<std::byte> into) const = 0;
+  // Bytes that read() may allocate for so many bytes.
+  virtual std::uint64_t read_scratch_bytes(std::size_t /*tensor*/, std::uint64_t /*bytes*/) const {
+    return 0;
+  }
   // Hints that these bytes will be read soon (read-ahead); may do nothing.
   virtual void prefetch(std::size_t /*tensor*/, std::uint64_t /*offset*/,
                         std::uint64_t /*bytes*/) const {}

@@ -9,6 +9,7 @@
 
 #include "quantize/model.hpp"
 
+#include "convert/checkpoints/checkpoint.hpp"
 #include "convert/convert.hpp"
 #include "core/directory.hpp"
 #include "formats/readers.hpp"
@@ -77,7 +78,8 @@ Opened open(const std::string& path, const OpenOptions& options, Warnings& warni
   const auto open_directory = [&](const std::string& where) {
     out.path = where;
     out.directory = std::make_shared<const Directory>(where, options.follow_symlinks);
-    out.source = open_directory_weights(out.directory, out.only_file, warnings);
+    out.source = decode_checkpoint(open_directory_weights(out.directory, out.only_file, warnings),
+                                   out.directory.get(), warnings);
   };
   switch (out.kind) {
     case InputKind::gguf:
@@ -96,7 +98,7 @@ Opened open(const std::string& path, const OpenOptions& options, Warnings& warni
         out.only_file = parts.name;
         open_directory(parts.directory);
       } else {
-        out.source = open_safetensors(path, warnings);
+        out.source = decode_checkpoint(open_safetensors(path, warnings), nullptr, warnings);
       }
       break;
     }

@@ -409,7 +409,8 @@ std::uint64_t input_index(const RegroupRows& op, const Shape& shape, std::uint64
   return from;
 }
 
-std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count) {
+std::uint64_t fetch_scratch_bytes(const ValueNode& value, const Source& source,
+                                  std::uint64_t count) {
   const auto own = [&] {
     const TypeInfo& type = info(value.type);
     const std::uint64_t blocks = count / type.block_values + 1;
@@ -417,22 +418,29 @@ std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count) {
   };
   const auto largest = [&](const std::vector<Value>& inputs) {
     std::uint64_t most = 0;
-    for (const Value& input : inputs) most = std::max(most, fetch_scratch_bytes(*input, count));
+    for (const Value& input : inputs)
+      most = std::max(most, fetch_scratch_bytes(*input, source, count));
     return most;
   };
   return std::visit(
       Overloaded{
-          [](const ReadTensor&) { return std::uint64_t{0}; },
+          [&](const ReadTensor& op) {
+            const TypeInfo& type = info(value.type);
+            return source.read_scratch_bytes(op.tensor,
+                                             (count / type.block_values + 1) * type.block_bytes);
+          },
           [](const Generated&) { return std::uint64_t{0}; },
           [](const Zeros&) { return std::uint64_t{0}; },
-          [&](const SwapRows& op) { return own() + fetch_scratch_bytes(*op.input, count); },
-          [&](const RegroupRows& op) { return fetch_scratch_bytes(*op.input, count); },
-          [&](const SliceRows& op) { return fetch_scratch_bytes(*op.input, count); },
+          [&](const SwapRows& op) { return own() + fetch_scratch_bytes(*op.input, source, count); },
+          [&](const RegroupRows& op) { return fetch_scratch_bytes(*op.input, source, count); },
+          [&](const SliceRows& op) { return fetch_scratch_bytes(*op.input, source, count); },
           [&](const Stack& op) { return largest(op.inputs); },
           [&](const Concatenate& op) { return largest(op.inputs); },
-          [&](const Transpose& op) { return own() + fetch_scratch_bytes(*op.input, count); },
-          [&](const Reshape& op) { return fetch_scratch_bytes(*op.input, count); },
-          [&](const Map& op) { return own() + fetch_scratch_bytes(*op.input, count); },
+          [&](const Transpose& op) {
+            return own() + fetch_scratch_bytes(*op.input, source, count);
+          },
+          [&](const Reshape& op) { return fetch_scratch_bytes(*op.input, source, count); },
+          [&](const Map& op) { return own() + fetch_scratch_bytes(*op.input, source, count); },
       },
       value.op);
 }

@@ -104,7 +104,8 @@ std::uint64_t input_index(const SwapRows& op, const Shape& shape, std::uint64_t 
 std::uint64_t input_index(const RegroupRows& op, const Shape& shape, std::uint64_t index);
 
 // Bytes of scratch that fetch() may allocate for `count` values, for the memory budget.
-std::uint64_t fetch_scratch_bytes(const ValueNode& value, std::uint64_t count);
+std::uint64_t fetch_scratch_bytes(const ValueNode& value, const Source& source,
+                                  std::uint64_t count);
 
 // Appends the source tensors the expression reads, in order.
 void source_tensors(const ValueNode& value, std::vector<std::size_t>& out);

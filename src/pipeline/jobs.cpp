@@ -51,13 +51,13 @@ std::uint64_t Job::tile_values() const {
   return std::max<std::uint64_t>(1, kTileValues / row) * row;
 }
 
-std::uint64_t Job::worker_bytes() const {
+std::uint64_t Job::worker_bytes(const Source& source) const {
   const std::uint64_t values = std::min(slab_values, tensor->shape.values());
   const auto bytes = [&](DType type) {
     return values / info(type).block_values * info(type).block_bytes;
   };
   const ValueNode& value = *tensor->value;
-  std::uint64_t total = bytes(value.type) + fetch_scratch_bytes(value, values) +
+  std::uint64_t total = bytes(value.type) + fetch_scratch_bytes(value, source, values) +
                         kFloatTiles * std::min(values, tile_values()) * sizeof(float) +
                         kSmallBuffers;
   for (const Destination& destination : destinations)

@@ -40,7 +40,7 @@ struct Job {
   // Values that are decoded, encoded and measured at once: what the near caches hold, but whole
   // rows unless a slab is a piece of one.
   std::uint64_t tile_values() const;
-  std::uint64_t worker_bytes() const;  // memory of one worker while it does this job
+  std::uint64_t worker_bytes(const Source& source) const;  // memory of one worker while it does this job
 };
 
 // In the order of the first output's files if an output is a stream, else in that of the source, so

@@ -46,9 +46,9 @@ struct NonFiniteCount {
 };
 
 // Memory of a worker that may get any of the jobs.
-std::uint64_t worker_bytes(const std::vector<Job>& jobs) {
+std::uint64_t worker_bytes(const std::vector<Job>& jobs, const Source& source) {
   std::uint64_t largest = 1;
-  for (const Job& job : jobs) largest = std::max(largest, job.worker_bytes());
+  for (const Job& job : jobs) largest = std::max(largest, job.worker_bytes(source));
   return largest;
 }
 
@@ -183,7 +183,7 @@ class Run {
   }
 
   unsigned thread_count() const {
-    const std::uint64_t each = worker_bytes(jobs_);
+    const std::uint64_t each = worker_bytes(jobs_, *model_.source);
     std::uint64_t memory = options_.max_memory;
     if (memory == 0) memory = kDefaultMemory + kDefaultMemoryPerOutput * (outputs_.size() - 1);
     if (memory < each) {
@@ -639,7 +639,7 @@ std::vector<Report> run(const Model& model, std::span<const Output> outputs,
 
 std::uint64_t minimum_memory(const Model& model, std::span<const Output> outputs,
                              unsigned threads) {
-  return std::max(threads, 1U) * worker_bytes(make_jobs(model, outputs));
+  return std::max(threads, 1U) * worker_bytes(make_jobs(model, outputs), *model.source);
 }
 
 }  // namespace quantize
