@@ -37,10 +37,10 @@ struct Function {
   std::string_view name;
   std::uint8_t arguments;
 };
-constexpr Function kFunctions[] = {{"int", 1},      {"len", 1},       {"min", 2},   {"max", 2},
-                                   {"sqrt", 1},     {"log", 1},       {"ceil", 1},  {"floor", 1},
-                                   {"has", 1},      {"contains", 2},  {"count", 2}, {"lower", 1},
-                                   {"has_file", 1}, {"has_tensor", 1}};
+constexpr Function kFunctions[] = {
+    {"int", 1},   {"len", 1},   {"min", 2},      {"max", 2},        {"sqrt", 1},
+    {"log", 1},   {"ceil", 1},  {"floor", 1},    {"has", 1},        {"contains", 2},
+    {"count", 2}, {"lower", 1}, {"has_file", 1}, {"has_tensor", 1}, {"normal_quantile", 1}};
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

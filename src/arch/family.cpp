@@ -405,11 +405,12 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   const auto document = JsonDocument::parse(std::move(text), file, rules, &warnings);
   const Json root = document->root();
   const Reader reader(std::move(file));
-  reader.only(root,
-              {"about",    "name",      "include",    "architecture",  "models",    "defaults",
-               "set",      "layers",    "layer",      "required",      "relations", "rename",
-               "drop",     "without",   "first_keys", "keys",          "last_keys", "tensors",
-               "generate", "embedding", "vocabulary", "special_tokens"});
+  reader.only(
+      root,
+      {"about",   "name",     "include",    "architecture", "models",        "defaults",
+       "set",     "layers",   "layer",      "required",     "relations",     "rename",
+       "drop",    "without",  "first_keys", "keys",         "last_keys",     "vocabulary_keys",
+       "tensors", "generate", "embedding",  "vocabulary",   "special_tokens"});
   Draft draft;
   if (const auto include = root.find("include"))
     draft = included(reader, *include, inclusions, warnings);
@@ -433,6 +434,7 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   replace(reader, root, "relations", family.relations, expression);
   replace(reader, root, "first_keys", family.first_keys, read_key);
   replace(reader, root, "keys", family.keys, read_key);
+  replace(reader, root, "vocabulary_keys", family.vocabulary_keys, read_key);
   replace(reader, root, "last_keys", family.last_keys, read_key);
   replace(reader, root, "generate", family.generate, read_generated);
   for (const Json value : reader.list(root, "set")) family.set.push_back(read_set(reader, value));

@@ -138,7 +138,8 @@ struct Family {
   std::vector<DropRule> drop;
   std::vector<KeyRule> first_keys;  // at the very beginning
   std::vector<KeyRule> keys;
-  std::vector<KeyRule> last_keys;  // after the vocabulary
+  std::vector<KeyRule> vocabulary_keys;  // just before the vocabulary
+  std::vector<KeyRule> last_keys;        // after it
   std::vector<TensorRule> tensors;
   std::vector<GeneratedTensor> generate;
   std::string embedding;  // the output tensor whose rows are the vocabulary

@@ -286,7 +286,8 @@ class Converter {
     const bool layered = rule.from.find("{n}") != std::string::npos;
     if (layered && (numbers.empty() || numbers[0] >= layers_)) return false;
     if (rule.from.find("{e}") == std::string::npos) return true;
-    return numbers.size() > 1 && numbers[1] < stack_size(rule);
+    const std::size_t part = layered ? 1 : 0;
+    return numbers.size() > part && numbers[part] < stack_size(rule);
   }
 
   std::uint64_t stack_size(const TensorRule& rule) const {
@@ -434,7 +435,7 @@ class Converter {
       stacked.to = to;
       stacked.parts.resize(static_cast<std::size_t>(stack_size(rule)));
     }
-    const std::uint64_t part = numbers[layered || numbers.size() > 1 ? 1 : 0];
+    const std::uint64_t part = numbers[layered ? 1 : 0];
     if (part >= stacked.parts.size()) return;
     stacked.parts[static_cast<std::size_t>(part)] = std::move(value);
     std::size_t complete = 0;
@@ -594,13 +595,12 @@ ParameterCounts count_parameters(const Model& model) {
   for (const ModelTensor& tensor : model.tensors) {
     const std::uint64_t values = tensor.shape.values();
     const auto dims = tensor.shape.dims();
-    const bool bias = ends_with(tensor.name, ".bias");
     counts.total += values;
-    if (tensor.name.find("_exps.") == std::string::npos || dims.size() < (bias ? 2u : 3u)) {
+    if (tensor.name.find("_exps.") == std::string::npos || dims.size() < 3) {
       counts.shared += values;
       continue;
     }
-    const std::uint64_t n = dims[dims.size() - (bias ? 2 : 3)];
+    const std::uint64_t n = dims[dims.size() - (ends_with(tensor.name, ".bias") ? 2 : 3)];
     counts.expert += n == 0 ? 0 : values / n;
     experts += n;
     ++tensors;
@@ -706,8 +706,9 @@ Model convert_directory(const Directory& directory, const std::string& directory
       metadata, warnings);
   family_keys(family.keys);
   metadata.append("general.quantization_version", kQuantizationVersion);
+  family_keys(family.vocabulary_keys);
   append_vocabulary({directory, configuration.root(), routes_of(family, scope), embedding_rows,
-                     options.pre_tokenizer},
+                     options.pre_tokenizer, family.special_tokens},
                     metadata, warnings);
   family_keys(family.last_keys);
   return model;

@@ -109,10 +109,10 @@ void append_base(const Scope& scope, const std::string& prefix, std::uint32_t fi
     };
     switch (row.step) {
       case Step::integers:
-        if (value->is_array()) {  // one value per layer
+        if (value->is_array()) {  // one value per layer, 0 where it has no such part
           std::vector<std::int32_t> each;
           for (const Json v : value->children())
-            each.push_back(static_cast<std::int32_t>(number(v)));
+            each.push_back(v.as_u64() == 0 ? 0 : static_cast<std::int32_t>(number(v)));
           if (!each.empty()) metadata.append(key, MetaArray(std::move(each)));
           break;
         }

@@ -18,7 +18,7 @@ using Kind = Operand::Kind;
 using Op = Expression::Op;
 
 constexpr std::int64_t kMost = std::int64_t{1} << 40;
-constexpr std::uint64_t kMaxSideFile = std::uint64_t{16} << 20;
+constexpr std::uint64_t kMaxSideFile = std::uint64_t{64} << 20;  // tokenizer.json is the largest
 
 Operand integer(std::int64_t value, const Json& at) {
   Operand out;
@@ -46,6 +46,22 @@ Operand text(std::string value, const Json& at = {}) {
   out.text = std::move(value);
   out.at = at;
   return out;
+}
+
+// The inverse of the error function by Newton's method, from an approximation good to 0.2%.
+double inverse_erf(double y) {
+  constexpr double kPi = 3.14159265358979323846, kFit = 0.147;
+  if (y == 0 || std::fabs(y) >= 1) return y == 0 ? 0 : std::copysign(HUGE_VAL, y);
+  const double log_rest = std::log(1 - y * y), t = 2 / (kPi * kFit) + log_rest / 2;
+  double x = std::copysign(std::sqrt(std::sqrt(t * t - log_rest / kFit) - t), y);
+  for (int i = 0; i < 4; ++i) x -= (std::erf(x) - y) * std::sqrt(kPi) / 2 * std::exp(x * x);
+  return x;
+}
+
+// In the reference's steps, each rounded to single precision.
+double normal_quantile(float probability) {
+  const float y = 2.0f * probability - 1.0f;
+  return static_cast<double>(static_cast<float>(inverse_erf(static_cast<double>(y))) * 1.41421354f);
 }
 
 bool same(const Operand& a, const Operand& b) {
@@ -281,6 +297,10 @@ class Scope::Evaluation {
       return integer(static_cast<std::int64_t>(whole), a.at);
     }
     const double x = a.number();
+    if (word == "normal_quantile") {
+      if (x < 0 || x > 1) scope_.refuse(ErrorCode::CF04, a, "a probability is out of range");
+      return quantize::real(normal_quantile(static_cast<float>(x)), {});
+    }
     if (x < 0 || (word == "log" && x == 0))
       scope_.refuse(ErrorCode::CF04, a, "a value is out of range");
     return quantize::real(word == "sqrt" ? std::sqrt(x) : std::log(x), a.at);
@@ -356,7 +376,7 @@ Operand Scope::field(std::string_view name) const {
     }
   } else if (head == "raw") {
     value = configuration_.raw();
-  } else if (head == "tokenizer_config" || head == "generation_config") {
+  } else if (head == "tokenizer" || head == "tokenizer_config" || head == "generation_config") {
     auto& document = files_[std::string(head)];
     const std::string file = std::string(head) + ".json";
     if (!document)

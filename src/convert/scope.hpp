@@ -6,7 +6,7 @@
 //   labelled            a classifier with labels of its own
 //   rope.X              a parameter of the rotary embeddings, wherever it is kept
 //   raw.X               config.json without anything put into it
-//   tokenizer_config.X, generation_config.X   fields of those files
+//   tokenizer.X, tokenizer_config.X, generation_config.X   fields of those files
 #pragma once
 
 #include <cstdint>

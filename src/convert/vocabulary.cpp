@@ -120,6 +120,8 @@ class Routes {
         return files_.tokenizer_class != "GPT2Tokenizer" && sentencepiece(&Routes::set_stated);
       case VocabularyRoute::llama_hf:
         return llama_hf();
+      case VocabularyRoute::gemma4:
+        return gemma4();
       case VocabularyRoute::byte_level_bpe:
         return byte_level();
       case VocabularyRoute::wordpiece:
@@ -157,7 +159,7 @@ class Routes {
 
   void append_lists(std::string model, std::string pre, Vocabulary& vocabulary, bool scores) {
     metadata_.append("tokenizer.ggml.model", std::move(model));
-    metadata_.append("tokenizer.ggml.pre", std::move(pre));
+    if (!pre.empty()) metadata_.append("tokenizer.ggml.pre", std::move(pre));
     metadata_.append("tokenizer.ggml.tokens", MetaArray(std::move(vocabulary.tokens)));
     if (scores) metadata_.append("tokenizer.ggml.scores", MetaArray(std::move(vocabulary.scores)));
     metadata_.append("tokenizer.ggml.token_type", MetaArray(std::move(vocabulary.types)));
@@ -260,12 +262,14 @@ class Routes {
     return type && type.is_string() ? type.string() : std::string_view();
   }
 
-  bool llama_hf() {
+  bool has_byte_fallback() const {
     const Json model = member(files_.tokenizer, "model");
     const Json decoder = member(member(files_.tokenizer, "decoder"), "type");
-    if (model_type() != "BPE" || !is_true(member(model, "byte_fallback")) || !decoder ||
-        !decoder.is_string() || decoder.string() != "Sequence")
-      return false;
+    return model_type() == "BPE" && is_true(member(model, "byte_fallback")) && decoder &&
+           decoder.is_string() && decoder.string() == "Sequence";
+  }
+
+  Vocabulary listed() {
     const HfVocabulary source = read_hf_vocabulary(files_);
     const std::uint64_t count = id_count(source.base, source.added);
     check_rows(count, files_.tokenizer_path);
@@ -284,8 +288,32 @@ class Routes {
       if (id >= source.base.size())
         vocabulary.set(id, token.text, kAddedScore,
                        source.special.contains(token.text) ? control : user_defined);
+    return vocabulary;
+  }
+
+  bool llama_hf() {
+    if (!has_byte_fallback()) return false;
+    Vocabulary vocabulary = listed();
+    const std::uint64_t count = vocabulary.tokens.size();
     append_lists("llama", "default", vocabulary, true);
     append_special_tokens({files_, request_.config, count, false}, metadata_);
+    return true;
+  }
+
+  bool gemma4() {
+    if (!has_byte_fallback()) return false;
+    Vocabulary vocabulary = listed();
+    // Always shown, so that programs can read them in the output.
+    static constexpr std::string_view kShown[] = {
+        "<|channel>",       "<channel|>",       "<|tool_call>", "<tool_call|>",
+        "<|tool_response>", "<tool_response|>", "<|\"|>"};
+    for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i)
+      if (std::find(std::begin(kShown), std::end(kShown), vocabulary.tokens[i]) != std::end(kShown))
+        vocabulary.types[i] = user_defined;
+    append_lists("gemma4", {}, vocabulary, true);
+    append_special_tokens({files_, request_.config, std::nullopt, true}, metadata_);
+    metadata_.set("tokenizer.ggml.add_space_prefix", false);
+    metadata_.set("tokenizer.ggml.add_bos_token", true);
     return true;
   }
 
@@ -345,7 +373,8 @@ class Routes {
     Vocabulary vocabulary = by_id(source);
     if (request_.pre_tokenizer) check_merges(files_, source);
     append_lists("gpt2", pre_name(source), vocabulary, false);
-    append_special_tokens({files_, request_.config, std::nullopt, true}, metadata_);
+    append_special_tokens({files_, request_.config, std::nullopt, true, &request_.special_tokens},
+                          metadata_);
     return true;
   }
 
@@ -545,6 +574,7 @@ std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
       {"sentencepiece_gemma", VocabularyRoute::sentencepiece_gemma},
       {"sentencepiece_phi3", VocabularyRoute::sentencepiece_phi3},
       {"llama_hf", VocabularyRoute::llama_hf},
+      {"gemma4", VocabularyRoute::gemma4},
       {"byte_level_bpe", VocabularyRoute::byte_level_bpe},
       {"wordpiece", VocabularyRoute::wordpiece},
       {"unigram", VocabularyRoute::unigram},

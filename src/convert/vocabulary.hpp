@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "quantize/metadata.hpp"
@@ -21,6 +22,7 @@ enum class VocabularyRoute : std::uint8_t {
   sentencepiece_gemma,  // the same without a space before the text
   sentencepiece_phi3,   // the same with added tokens as both files state them
   llama_hf,             // tokenizer.json of byte-fallback BPE, as a list
+  gemma4,               // the same with its merges
   byte_level_bpe,       // tokenizer.json, or vocab.json with merges.txt
   wordpiece,            // tokenizer.json
   unigram,              // T5: tokenizer.model or spiece.model
@@ -35,6 +37,8 @@ struct VocabularyRequest {
   std::vector<VocabularyRoute> routes;
   std::uint64_t embedding_rows = 0;          // rows of the token embedding, 0 if unknown (T7)
   std::optional<std::string> pre_tokenizer;  // --pre NAME
+  // Byte-level BPE: tokens for roles that no file fills.
+  std::vector<std::pair<std::string, std::string>> special_tokens = {};
 };
 
 // Appends tokenizer.ggml.* and tokenizer.chat_template to `metadata`. TK*, SP*, JS*.

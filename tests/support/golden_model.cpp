@@ -24,12 +24,14 @@ namespace fs = std::filesystem;
 // The generator of tools/golden/convert/weights.py.
 class Weights {
  public:
-  std::string take(std::uint64_t count, const std::string& type) {
+  // step: only multiples of step/8192.
+  std::string take(std::uint64_t count, const std::string& type, int step) {
     std::string out;
     for (std::uint64_t i = 0; i < count; ++i) {
       state_ = state_ * 6364136223846793005u + 1442695040888963407u;
       const std::uint64_t drawn = state_ >> 40;
-      const float value = static_cast<float>(static_cast<int>(drawn % 4095) - 2047) / 8192.0f;
+      const int whole = (static_cast<int>(drawn % 4095) - 2047) / step * step;
+      const float value = static_cast<float>(whole) / 8192.0f;
       if (type == "U8") {
         out += static_cast<char>(drawn % 256);
       } else if (type == "F32") {
@@ -95,7 +97,8 @@ void write_described_model(const nlohmann::ordered_json& description, const fs::
     const auto type = (tensor.size() > 2 ? tensor[2] : description["dtype"]).get<std::string>();
     std::uint64_t count = 1;
     for (const std::uint64_t d : shape) count *= d;
-    file.tensor(tensor[0].get<std::string>(), type, shape, weights.take(count, type));
+    const int step = tensor.size() > 3 ? tensor[3].get<int>() : 1;
+    file.tensor(tensor[0].get<std::string>(), type, shape, weights.take(count, type, step));
   }
   write("model.safetensors", file.build());
 }

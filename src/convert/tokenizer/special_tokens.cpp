@@ -83,6 +83,7 @@ class Builder {
     if (files_.tokenizer) read_post_processor();
     if (files_.config) ids_from_tokenizer_config();
     ids_from_config();
+    if (request_.others != nullptr) ids_of_others();
     for (const auto& [type, id] : ids_) {
       const auto* row = std::find_if(std::begin(kIdKeys), std::end(kIdKeys),
                                      [&, &t = type](const KeyOfType& k) { return k.type == t; });
@@ -260,6 +261,14 @@ class Builder {
       if (!value) value = member(text_config, key);
       set_id(entry.first, value, file);
     }
+  }
+
+  void ids_of_others() {
+    const Json added = member(files_.tokenizer, "added_tokens");
+    if (!added) return;
+    for (const auto& [type, text] : *request_.others)
+      for (const Json token : added.children())
+        if (token_text(token) == text) set_id(type, member(token, "id"), files_.tokenizer_path);
   }
 
   void refuse_large_template(std::string_view text, std::string file) const {

@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "quantize/metadata.hpp"
 
@@ -16,6 +19,8 @@ struct SpecialTokensRequest {
   Json config;                               // config.json
   std::optional<std::uint64_t> token_count;  // ids from here on are skipped
   bool merges = false;
+  // Tokens for roles that no file fills: ("eot", "<|user|>").
+  const std::vector<std::pair<std::string, std::string>>* others = nullptr;
 };
 
 void append_special_tokens(const SpecialTokensRequest& request, Metadata& metadata);

@@ -37,9 +37,9 @@ def write_model(description, folder):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     weights, tensors = Weights(1), {}
-    for name, shape, *dtype in description["tensors"]:
-        dtype = dtype[0] if dtype else description["dtype"]
-        tensors[name] = weights.take(shape, dtype), dtype
+    for name, shape, *more in description["tensors"]:  # perhaps also a type and a step
+        dtype = more[0] if more else description["dtype"]
+        tensors[name] = weights.take(shape, dtype, *more[1:]), dtype
     write_safetensors(folder / "model.safetensors", tensors)
 
 

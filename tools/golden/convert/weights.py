@@ -13,7 +13,8 @@ class Weights:
     def __init__(self, seed):
         self.state = np.uint64(seed)
 
-    def take(self, shape, dtype):
+    def take(self, shape, dtype, step=1):
+        """step: only multiples of step/8192."""
         with np.errstate(over="ignore"):  # state n is M^n * state + I * (1 + M + ... + M^(n-1)), modulo 2^64
             powers = np.cumprod(np.full(int(np.prod(shape)), MULTIPLIER, np.uint64))
             sums = np.concatenate([np.ones(1, np.uint64), powers[:-1]]).cumsum(dtype=np.uint64)
@@ -22,7 +23,7 @@ class Weights:
         drawn = (states >> np.uint64(40)).astype(np.int64).reshape(shape)
         if dtype == "U8":
             return (drawn % 256).astype(np.uint8)
-        values = ((drawn % 4095 - 2047) / 8192).astype(np.float32)
+        values = (np.trunc((drawn % 4095 - 2047) / step) * step / 8192).astype(np.float32)
         if dtype == "BF16":  # by leaving bits out
             return (values.view(np.uint32) >> 16).astype(np.uint16)
         return values.astype({"F16": np.float16, "F32": np.float32}[dtype])
