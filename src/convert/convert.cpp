@@ -82,9 +82,10 @@ constexpr std::string_view kKeptF32[] = {
     "altup_correct_coef", "altup_predict_coef", "ssm_conv1d_q",      "ssm_conv1d_k",
     "ssm_conv1d_v",       "indexer.proj"};
 
-// Types that a family's tensors may have: weights, and numbers that are cast.
-constexpr DType kConverted[] = {DType::f32, DType::f16, DType::bf16, DType::f64, DType::i64,
-                                DType::i32, DType::i16, DType::i8,   DType::u8,  DType::boolean};
+// Types that a family's tensors may have: weights, numbers that are cast, and blocks that are kept.
+constexpr DType kConverted[] = {DType::f32, DType::f16,     DType::bf16, DType::f64,
+                                DType::i64, DType::i32,     DType::i16,  DType::i8,
+                                DType::u8,  DType::boolean, DType::mxfp4};
 
 bool follows_file_type(std::string_view name, std::size_t rank) {
   if (rank <= 1 || ends_with(name, "_norm.weight") || !ends_with(name, ".weight")) return false;
@@ -185,7 +186,10 @@ class Converter {
   void run(Model& model) {
     for (const GeneratedTensor& rule : family_.generate)
       if (scope_.holds(rule.when)) generate(rule);
-    for (std::size_t i = 0; i < source_.tensors().size(); ++i) take(i);
+    // Blocks that stay as they are come first.
+    for (const bool blocks : {true, false})
+      for (std::size_t i = 0; i < source_.tensors().size(); ++i)
+        if ((source_.tensors()[i].type == DType::mxfp4) == blocks) take(i);
     refuse_unmapped();
     refuse_missing();
     model.tensors = std::move(tensors_);
@@ -509,6 +513,10 @@ class Converter {
         follows_file_type(name, out.shape.rank()) && !(rule != nullptr && rule->store);
     out.stored_type =
         rule != nullptr && out.shape.rank() > 1 ? rule->store.value_or(DType::f32) : DType::f32;
+    if (value->type == DType::mxfp4) {
+      out.follows_file_type = false;
+      out.stored_type = value->type;
+    }
     source_tensors(*value, out.source_tensors);
     out.value = std::move(value);
     tensors_.push_back(std::move(out));

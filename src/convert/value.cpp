@@ -92,11 +92,12 @@ void fetch_swapped(const ValueNode& value, const SwapRows& op, const Source& sou
                    std::uint64_t first, std::uint64_t count, std::span<std::byte> into) {
   const ValueNode& input = *op.input;
   const std::uint64_t row = row_values(value.shape), inner = op.inner;
-  const std::uint64_t bytes = element_bytes(value.type), row_bytes = row * bytes;
+  const auto bytes = [&](std::uint64_t values) { return stored_bytes(value.type, values); };
+  const std::uint64_t row_bytes = bytes(row);
   const std::uint64_t stripe = op.a * inner, whole_stripes = stripe * op.b;
   const auto partial = [&](std::uint64_t r, std::uint64_t column, std::uint64_t n,
                            std::uint64_t at) {
-    fetch(input, source, input_row(op, r) * row + column, n, part(into, at * bytes, n * bytes));
+    fetch(input, source, input_row(op, r) * row + column, n, part(into, bytes(at), bytes(n)));
   };
   // A stripe has one block of `inner` rows from each of `a` places, and the same places of the next
   // stripes follow there: so many stripes are `a` reads.
@@ -104,7 +105,7 @@ void fetch_swapped(const ValueNode& value, const SwapRows& op, const Source& sou
   std::vector<std::byte> scratch;
   const auto whole = [&](std::uint64_t r, std::uint64_t rows, std::uint64_t at) {
     const std::uint64_t start = r, end = r + rows;
-    const auto place = [&](std::uint64_t to) { return at * bytes + (to - start) * row_bytes; };
+    const auto place = [&](std::uint64_t to) { return bytes(at) + (to - start) * row_bytes; };
     while (r < end) {
       const std::uint64_t in_group = r % whole_stripes;
       const std::uint64_t stripes =
@@ -272,6 +273,7 @@ Value swap_rows(Value input, std::uint64_t a, std::uint64_t b, std::uint64_t inn
   if (!rows || *rows == 0 || row_count(shape) % *rows != 0)
     misuse("rows that are exchanged are not whole groups");
   const DType type = input->type;
+  if (row_values(shape) % info(type).block_values != 0) misuse("rows are not whole blocks");
   return node(shape, type, SwapRows{std::move(input), a, b, inner});
 }
 
@@ -285,6 +287,7 @@ Value regroup_rows(Value input, std::uint64_t groups, std::vector<RowRun> runs) 
   const std::uint64_t rows = row_count(shape);
   if (shape.rank() == 0 || groups == 0 || rows == 0 || rows % groups != 0)
     misuse("rows are not whole groups");
+  if (row_values(shape) % info(input->type).block_values != 0) misuse("rows are not whole blocks");
   std::uint64_t taken = 0;
   for (const RowRun& run : runs) {
     if (run.count == 0 || run.first > rows / groups || run.count > rows / groups - run.first)

@@ -196,7 +196,7 @@ void check_convertible(const Model& model, const ModelTensor& tensor, const Plan
     problem(ErrorCode::QZ03,
             "is stored as " + std::string(info(type).name) + ", which cannot be converted");
   }
-  if (model.kind == ModelKind::gguf && is_quantized(type) && !recipe.allow_requantize) {
+  if (is_quantized(type) && !recipe.allow_requantize) {
     problem(ErrorCode::QZ03, "is already quantized as " + std::string(info(type).name) +
                                  "; --allow-requantize quantizes it again, at a loss");
   }

@@ -190,6 +190,20 @@ TEST(Value, ReadsBytesAsSignedOnlyIfTheyFit) {
   }
 }
 
+TEST(Value, ExchangesRowsOfBlocks) {
+  MemorySource source;
+  const std::string a(34, 'a'), b(34, 'b'), c(34, 'c'), d(34, 'd');
+  source.add("q", DType::q8_0, Shape{4, 32}, a + b + c + d);
+  const Value swapped = swap_rows(read_tensor(source, 0), 2, 2, 1);
+  std::string out(4 * 34, '\0');
+  fetch(*swapped, source, 0, 128, std::as_writable_bytes(std::span(out)));
+  EXPECT_EQ(out, a + c + b + d);
+  const Value second = regroup_rows(swapped, 2, {{1, 1}});
+  out.resize(2 * 34);
+  fetch(*second, source, 0, 64, std::as_writable_bytes(std::span(out)));
+  EXPECT_EQ(out, c + d);
+}
+
 TEST(Value, GivesGeneratedValuesAndBlocks) {
   MemorySource source;
   source.add("q", DType::q8_0, Shape{2, 32}, std::string(34, 'a') + std::string(34, 'b'));
