@@ -55,5 +55,5 @@ def inner(rows):
             for row in rows]
 
 
-BPE, V = "bpe-added", 272
+BPE, V = "glm-like", 272
 PRE = "gpt-2"
