@@ -67,6 +67,7 @@ inline void encode_affine_batch(const SuperBlocks& batch, bool weighted,
     combine_weights(x, Scheme::kMeanSquareFactor, weights);
   }
   for (int group = 0; group < Tile::kGroups; ++group) {
+    fetch_ahead(batch, group, Tile::kGroups);
     const int at = group * FF::kLanes;
     AffineFit<FF> fit;
     if (weighted) {

@@ -15,6 +15,7 @@ struct Batch {
   const float* values[kCount];
   const float* importance[kCount];  // meaningful only if the input has importance weights
   float statistic[kCount];
+  const float* next;  // the values of the next batch, all of them; null at the end
 };
 
 alignas(64) constexpr float kZeros[256] = {};
@@ -26,7 +27,11 @@ inline void for_each_batch(const EncodeInput& in, std::byte* out, EncodeBatch en
   Batch<kCount> batch;
   Block blocks[kCount];
   int count = 0;
+  std::uint64_t left = in.rows * in.row_values;
   const auto flush = [&] {
+    constexpr std::uint64_t kBatchValues = std::uint64_t{kCount} * kBlockValues;
+    left -= left < kBatchValues ? left : kBatchValues;
+    batch.next = left < kBatchValues ? nullptr : batch.values[kCount - 1] + kBlockValues;
     for (int i = count; i < kCount; ++i) {
       batch.values[i] = kZeros;
       batch.importance[i] = kZeros;

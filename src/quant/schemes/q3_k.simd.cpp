@@ -80,6 +80,7 @@ void encode_batch(const SuperBlocks& batch, bool weighted, BlockQ3_K (&blocks)[k
     combine_weights(x, 2, weights);
   }
   for (int group = 0; group < Tile::kGroups; ++group) {
+    fetch_ahead(batch, group, Tile::kGroups);
     const int at = group * FF::kLanes;
     if (weighted) {
       FF sum = FF::set(0);

@@ -19,6 +19,7 @@ void encode_batch(const SuperBlocks& batch, bool weighted, BlockQ6_K (&blocks)[k
   x.load(batch.values);
   if (weighted) weights.load(batch.importance);
   for (int group = 0; group < Tile::kGroups; ++group) {
+    fetch_ahead(batch, group, Tile::kGroups);
     const SymmetricFit<FF> fit = symmetric_scale<kSubBlock, FF>(
         x.at[group], weighted ? weights.at[group] : nullptr, kLevels);
     store(scales.at + group * FF::kLanes, fit.scale);
