@@ -23,6 +23,8 @@ struct ModelTensor {
   // What the lossless intermediate file would store. Values pass through this type's rounding
   // before they are quantized (--outtype f16 on an F32 source is the only lossy case).
   DType stored_type{};
+  // The smallest type whose grid holds the values exactly, once find_exact_types() has looked.
+  std::optional<DType> exact_type;
   bool follows_file_type =
       false;  // a weight whose type --outtype chooses; false: always stored_type
   Value value;
@@ -59,6 +61,10 @@ struct OpenOptions {
 // Opens and validates a .gguf (all pieces of a split one), a .safetensors file, a weight index or
 // a Hugging Face directory, and converts its metadata. Reads headers and side files, no weights.
 Model open_model(const std::string& path, const OpenOptions& options, Warnings& warnings);
+
+// Reads every weight of two or more dimensions and proves which smaller type holds its values
+// exactly: ModelTensor::exact_type.
+void find_exact_types(Model& model);
 
 // The source alone, without conversion (inspect).
 std::shared_ptr<const Source> open_source(const std::string& path, const OpenOptions& options,

@@ -26,6 +26,11 @@ struct Preset {
   bool needs_importance = false;  // for ordinary tensors: it makes types that the reference refuses
 };
 std::span<const Preset> presets() noexcept;
+// Copy and lossless: tensors as they are stored, or as their values allow.
+inline bool keeps_types(const Preset& preset) noexcept { return preset.file_type < 0; }
+// Whether the plan asks for exact types.
+struct Recipe;
+bool is_lossless(const Recipe& recipe) noexcept;
 
 // Friendly names and aliases: fp16, int8, int4, q4_k, q5_k, q3_k ...
 struct TargetAlias {
@@ -71,6 +76,7 @@ struct Recipe {
   std::optional<DType> token_embedding_type;
   bool leave_output_tensor = false;
   bool pure = false;
+  bool lossless = false;  // exact types first (ModelTensor::exact_type)
   bool allow_requantize = false;
   bool allow_unmatched = false;
   bool keep_split = false;
@@ -94,6 +100,7 @@ struct PlannedTensor {
   bool copied = false;          // stored_type == type: no encoding
   std::uint64_t offset = 0;     // from the start of its file's data section
   std::uint64_t bytes = 0;      // without padding
+  bool exact = false;           // the values lie on the type's grid
   std::string rule;             // the sentence that chose the type
   std::optional<DType> wanted;  // set if the shape forced a substitute
   std::string substitution;     // why, if so

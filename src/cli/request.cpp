@@ -88,6 +88,7 @@ Recipe recipe_options(const RawOptions& raw) {
   }
   recipe.leave_output_tensor = raw.flag("--leave-output-tensor");
   recipe.pure = raw.flag("--pure");
+  recipe.lossless = raw.flag("--lossless");
   recipe.allow_requantize = raw.flag("--allow-requantize");
   recipe.allow_unmatched = raw.flag("--allow-unmatched");
   recipe.keep_split = raw.flag("--keep-split");

@@ -42,7 +42,8 @@ Slab Job::slab(std::uint64_t index) const {
 
 bool Job::copies(const Destination& destination) const {
   const DType stored = tensor->value->type;
-  return destination.planned->type == stored && tensor->stored_type == stored;
+  return destination.planned->type == stored &&
+         (tensor->stored_type == stored || destination.planned->exact);
 }
 
 std::uint64_t Job::tile_values() const {

@@ -28,6 +28,7 @@
 #include "pipeline/jobs.hpp"
 #include "pipeline/locate.hpp"
 #include "pipeline/measure.hpp"
+#include "quant/lattice.hpp"
 
 namespace quantize {
 namespace {
@@ -458,6 +459,14 @@ class Run {
     const PlannedTensor& planned = *destination.planned;
     const Quantizer& quantizer = *find_quantizer(planned.type);
     const float* values = tile.values;
+    if (planned.exact && !tile.job.copies(destination)) {
+      if (encode_exactly(planned.type, tile.job.tensor->value->type, tile.source, tile.count,
+                         blocks))
+        return;
+      fail(ErrorCode::QZ02, std::string(model_.source->path()), {},
+           "tensor " + quoted(planned.name) + " is no longer on the grid of " +
+               std::string(info(planned.type).name));
+    }
     if (nonfinite && is_quantized(planned.type)) {  // only --nonfinite zero gets here
       float* zeroed = at_least(scratch.zeroed, tile.count);
       for (std::uint64_t i = 0; i < tile.count; ++i)

@@ -51,6 +51,8 @@ constexpr Preset kPresets[] = {
     {"tq1_0", "TQ1_0", 36, DType::tq1_0, "for models trained to three levels; smallest"},
     {"q2_0", "Q2_0", 41, DType::q2_0, "for models trained to four levels"},
     {"q1_0", "Q1_0", 40, DType::q1_0, "for models trained to two levels"},
+    {"lossless", "LOSSLESS", -1, DType::f32,
+     "every value as it is, in the smallest type whose grid has it"},
     {"copy", "COPY", -1, DType::f32, "tensors as they are; GGUF to GGUF"},
 };
 
@@ -114,6 +116,10 @@ std::span<const TargetAlias> target_aliases() noexcept { return kAliases; }
 std::uint32_t guessed_file_type(DType most_frequent) {
   const Preset* named = preset_named(lowered(info(most_frequent).name));
   return named ? static_cast<std::uint32_t>(named->file_type) : 0;
+}
+
+bool is_lossless(const Recipe& recipe) noexcept {
+  return recipe.lossless || recipe.target.preset->name == "lossless";
 }
 
 Target find_target(std::string_view text) {

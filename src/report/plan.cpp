@@ -107,6 +107,7 @@ void write_text(const Model& model, std::span<const Plan> plans, const PlanTextO
   out << "model   " << escape(model.name) << " (" << escape(model.architecture) << ", "
       << escape(model.source->format()) << "), " << megabytes(source_bytes) << '\n';
   if (!plans.empty()) out << "weights " << grouped(plans[0].values) << '\n';
+  for (const std::string& note : report::decoding_notes(*model.source)) out << note << '\n';
   out << '\n';
 
   report::Table table;

@@ -6,7 +6,8 @@
 namespace quantize::cli {
 
 int run_command(const Request& request) {
-  constexpr std::array kCommands = {convert, plan, inspect, types, selftest};  // in the order of Command
+  constexpr std::array kCommands = {convert, plan, inspect, types,
+                                    selftest};  // in the order of Command
   return kCommands[static_cast<std::size_t>(request.command)](request);
 }
 
@@ -28,6 +29,11 @@ std::shared_ptr<const ImportanceData> load_importance_option(const Request& requ
   log_warnings(warnings);
   filter_importance(data, request.include_weights, request.exclude_weights);
   return std::make_shared<const ImportanceData>(std::move(data));
+}
+
+void find_exact_types_if_asked(const Request& request, Model& model) {
+  for (const Target& target : request.targets)
+    if (is_lossless(recipe_for(request, target, nullptr))) return find_exact_types(model);
 }
 
 Recipe recipe_for(const Request& request, const Target& target,

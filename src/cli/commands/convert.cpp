@@ -29,6 +29,7 @@ void prepare(const Request& request, const std::shared_ptr<const ImportanceData>
   job.report.path = job.input;
   apply_strict(request, job.warnings);
   job.model = open_model(job.input, request.open, job.warnings);
+  find_exact_types_if_asked(request, job.model);
   for (const Target& target : request.targets) {
     job.plans.push_back(
         make_plan(job.model, recipe_for(request, target, importance), job.warnings));

@@ -43,7 +43,8 @@ int plan(const Request& request) {
     try {
       Warnings warnings;
       apply_strict(request, warnings);
-      const Model model = open_model(input, request.open, warnings);
+      Model model = open_model(input, request.open, warnings);
+      find_exact_types_if_asked(request, model);
       const std::vector<Plan> plans = make_plans(request, model, importance, warnings);
       log_warnings(warnings);
       if (request.quiet) continue;
