@@ -23,16 +23,15 @@ struct ModelTensor {
   // What the lossless intermediate file would store. Values pass through this type's rounding
   // before they are quantized (--outtype f16 on an F32 source is the only lossy case).
   DType stored_type{};
+  // The smallest type whose grid holds the values exactly, once find_exact_types() has looked.
+  std::optional<DType> exact_type;
   bool follows_file_type =
       false;  // a weight whose type --outtype chooses; false: always stored_type
   Value value;
   std::vector<std::size_t> source_tensors;  // what it reads, in order, for reports and messages
 };
 
-class Directory;  // src/core/directory.hpp
-
-// unconverted: tensors with the names, shapes and order of the source, for checkpoints.
-enum class ModelKind : std::uint8_t { gguf, converted, tensors_only, unconverted };
+enum class ModelKind : std::uint8_t { gguf, converted, tensors_only };
 
 struct Model {
   std::shared_ptr<const Source> source;
@@ -42,8 +41,7 @@ struct Model {
   std::string family;        // family file that converted it; empty for GGUF and tensors-only
   DType intermediate{};      // f32, f16, bf16: the file type of a converted model
   Metadata metadata;         // converter's order (or the GGUF's)
-  std::vector<ModelTensor> tensors;            // converter's order (or the GGUF's)
-  std::shared_ptr<const Directory> directory;  // unconverted: where its other files are
+  std::vector<ModelTensor> tensors;  // converter's order (or the GGUF's)
   std::vector<std::string> ignored;  // source tensors that are dropped by rule or --ignore-unmapped
 };
 
@@ -64,9 +62,9 @@ struct OpenOptions {
 // a Hugging Face directory, and converts its metadata. Reads headers and side files, no weights.
 Model open_model(const std::string& path, const OpenOptions& options, Warnings& warnings);
 
-// A model directory whose tensors stay as they are, to become another checkpoint. QZ03 if there is
-// no directory with a config.json.
-Model open_unconverted(const std::string& path, const OpenOptions& options, Warnings& warnings);
+// Reads every weight of two or more dimensions and proves which smaller type holds its values
+// exactly: ModelTensor::exact_type.
+void find_exact_types(Model& model);
 
 // The source alone, without conversion (inspect).
 std::shared_ptr<const Source> open_source(const std::string& path, const OpenOptions& options,

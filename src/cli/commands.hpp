@@ -31,6 +31,8 @@ void apply_strict(const Request& request, Warnings& warnings);
 // --imatrix with its filters; null without.
 std::shared_ptr<const ImportanceData> load_importance_option(const Request& request);
 // The request's recipe for one target.
+// Reads the weights, if a target or option asks for exact types.
+void find_exact_types_if_asked(const Request& request, Model& model);
 Recipe recipe_for(const Request& request, const Target& target,
                   std::shared_ptr<const ImportanceData> importance);
 // --explain.

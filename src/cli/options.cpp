@@ -47,6 +47,8 @@ constexpr OptionRow kOptions[] = {
     {"--token-embedding-type", "TYPE", Kind::once, kModel, "Types", "type of token_embd.weight"},
     {"--leave-output-tensor", "", Kind::flag, kModel, "Types", "do not quantize output.weight"},
     {"--pure", "", Kind::flag, kModel, "Types", "no mixture: the target's own type everywhere"},
+    {"--lossless", "", Kind::flag, kModel, "Types",
+     "tensors whose values lie on a type's grid get that type, whatever the target says"},
     {"--allow-requantize", "", Kind::flag, kModel, "Types",
      "accept tensors that are quantized already"},
     {"--allow-unmatched", "", Kind::flag, kModel, "Types",

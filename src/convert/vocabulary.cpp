@@ -111,6 +111,7 @@ class Routes {
       case VocabularyRoute::tekken:
         return tekken();
       case VocabularyRoute::sentencepiece:
+      case VocabularyRoute::sentencepiece_plain:
         return sentencepiece(&Routes::set_added);
       case VocabularyRoute::sentencepiece_gemma:
         if (!sentencepiece(&Routes::set_added)) return false;
@@ -571,6 +572,7 @@ std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
   static constexpr std::pair<std::string_view, VocabularyRoute> kNames[] = {
       {"tekken", VocabularyRoute::tekken},
       {"sentencepiece", VocabularyRoute::sentencepiece},
+      {"sentencepiece_plain", VocabularyRoute::sentencepiece_plain},
       {"sentencepiece_gemma", VocabularyRoute::sentencepiece_gemma},
       {"sentencepiece_phi3", VocabularyRoute::sentencepiece_phi3},
       {"llama_hf", VocabularyRoute::llama_hf},

@@ -19,6 +19,7 @@ namespace quantize {
 enum class VocabularyRoute : std::uint8_t {
   tekken,               // tekken.json where there is no tokenizer.json
   sentencepiece,        // tokenizer.model; with what only Llama-type families add
+  sentencepiece_plain,  // tokenizer.model alone
   sentencepiece_gemma,  // the same without a space before the text
   sentencepiece_phi3,   // the same with added tokens as both files state them
   llama_hf,             // tokenizer.json of byte-fallback BPE, as a list

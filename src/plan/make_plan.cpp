@@ -12,7 +12,6 @@
 
 #include "core/checked.hpp"
 #include "formats/gguf/layout.hpp"
-#include "plan/checkpoint.hpp"
 #include "plan/rules.hpp"
 
 namespace quantize {
@@ -30,7 +29,7 @@ bool is_float(DType type) noexcept {
 // Whether the output is the reference converter's file rather than the quantizer's.
 bool is_converter_output(const Model& model, const Recipe& recipe) noexcept {
   const Preset& preset = *recipe.target.preset;
-  return model.kind != ModelKind::gguf && (preset.name == "copy" || is_float(preset.default_type));
+  return model.kind != ModelKind::gguf && (keeps_types(preset) || is_float(preset.default_type));
 }
 
 // Ranks above four do not exist in GGUF: leading dimensions are folded into one.
@@ -215,19 +214,37 @@ void check_convertible(const Model& model, const ModelTensor& tensor, const Plan
 
 // The file type of a copy: the input's own, or a guess from its most frequent tensor type. (Of
 // several the one that is so often first, in the reference's order.)
-std::uint32_t copied_file_type(const Model& model, const std::vector<RuleTensor>& tensors) {
-  if (const auto* stored = model.metadata.get<std::uint32_t>("general.file_type")) return *stored;
+DType most_frequent(const std::vector<DType>& types) {
   std::map<DType, std::size_t> counts;
   std::size_t most = 0;
-  DType most_frequent = DType::f32;
-  for (const RuleTensor& tensor : tensors) {
-    const std::size_t count = ++counts[tensor.stored_type];
+  DType found = DType::f32;
+  for (const DType type : types) {
+    const std::size_t count = ++counts[type];
     if (count > most) {
       most = count;
-      most_frequent = tensor.stored_type;
+      found = type;
     }
   }
-  return guessed_file_type(most_frequent) | kGuessedFileType;
+  return found;
+}
+
+std::uint32_t copied_file_type(const Model& model, const std::vector<RuleTensor>& tensors) {
+  if (const auto* stored = model.metadata.get<std::uint32_t>("general.file_type")) return *stored;
+  std::vector<DType> types;
+  for (const RuleTensor& tensor : tensors) types.push_back(tensor.stored_type);
+  return guessed_file_type(most_frequent(types)) | kGuessedFileType;
+}
+
+// The file type after exact types were chosen; nothing if none was.
+std::optional<std::uint32_t> exact_file_type(const std::vector<PlannedTensor>& tensors) {
+  std::vector<DType> types;
+  bool exact = false;
+  for (const PlannedTensor& tensor : tensors) {
+    if (tensor.shape.rank() >= 2) types.push_back(tensor.type);
+    exact = exact || tensor.exact;
+  }
+  if (!exact) return std::nullopt;
+  return guessed_file_type(most_frequent(types));
 }
 
 std::string cut(const std::string& text) { return text.substr(0, kMaxOverrideText); }
@@ -365,10 +382,6 @@ void check_names(const Model& model, const std::vector<PlannedTensor>& tensors,
 
 }  // namespace
 
-std::string_view PlannedTensor::type_name() const noexcept {
-  return format ? format->name() : info(type).name;
-}
-
 std::uint64_t Plan::bytes() const noexcept {
   std::uint64_t total = 0;
   for (const PlannedFile& file : files) total += file.bytes();
@@ -385,8 +398,7 @@ double Plan::bits_per_weight() const noexcept {
 
 Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
                bool require_importance) {
-  if (recipe.target.checkpoint) return plan_checkpoint(model, recipe, warnings);
-  if (model.tensors.empty() && recipe.target.preset->name != "copy") {
+  if (model.tensors.empty() && !keeps_types(*recipe.target.preset)) {
     fail(ErrorCode::QZ08, std::string(model.source->path()), {},
          "the file holds no tensors, so there is nothing to quantize");
   }
@@ -424,8 +436,8 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
     planned.source_type = source_type(model, tensor);
     planned.stored_type = tensor.stored_type;
     if (converter) {
-      planned.type = tensor.follows_file_type && preset.name != "copy" ? preset.default_type
-                                                                       : tensor.stored_type;
+      planned.type = tensor.follows_file_type && !keeps_types(preset) ? preset.default_type
+                                                                      : tensor.stored_type;
       planned.rule = tensor.follows_file_type ? "the file's type" : "kept by the converter";
     } else {
       Decision& decision = decisions[i];
@@ -434,7 +446,17 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
       planned.wanted = decision.wanted;
       planned.substitution = std::move(decision.substitution);
     }
+    // With other targets, only what is quantized already keeps its grid.
+    if (is_lossless(recipe) && tensor.exact_type &&
+        (keeps_types(preset) || is_quantized(*tensor.exact_type))) {
+      planned.type = *tensor.exact_type;
+      planned.rule = is_quantized(planned.type) ? "exact: all values lie on this type's grid"
+                                                : "exact: the smallest float that has all values";
+      planned.wanted.reset();
+      planned.substitution.clear();
+    }
     if (recipe.target.saved) take_saved_type(planned, *recipe.target.saved);
+    planned.exact = tensor.exact_type == planned.type && is_quantized(planned.type);
     planned.copied = planned.type == planned.stored_type;
     if (planned.type != planned.source_type) check_convertible(model, tensor, planned, recipe);
     if (planned.wanted) {
@@ -461,6 +483,8 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
     warnings.add(problem);
   }
   plan.missing_importance = missing.size();
+  if (const auto file_type = exact_file_type(tensors); file_type && keeps_types(preset))
+    metadata.set("general.file_type", *file_type);
   check_names(model, tensors, warnings);
   if (recipe.target.saved && recipe.target.saved->types.size() != tensors.size()) {
     fail(ErrorCode::USE04, recipe.target.saved->file, {},
@@ -494,7 +518,7 @@ std::string explain(const Plan& plan, std::string_view tensor) {
       if (planned.name != tensor) continue;
       std::string text = quoted(planned.name) + " " + planned.shape.text() + ": " +
                          std::string(info(planned.source_type).name) + " -> " +
-                         std::string(planned.type_name()) + ", " + planned.rule;
+                         std::string(info(planned.type).name) + ", " + planned.rule;
       if (planned.wanted) {
         text += "; " + std::string(info(*planned.wanted).name) +
                 " was replaced: " + planned.substitution;

@@ -6,7 +6,6 @@
 #include "quantize/plan.hpp"
 
 #include "core/near_names.hpp"
-#include "plan/checkpoint.hpp"
 #include "plan/rules.hpp"
 
 namespace quantize {
@@ -52,6 +51,8 @@ constexpr Preset kPresets[] = {
     {"tq1_0", "TQ1_0", 36, DType::tq1_0, "for models trained to three levels; smallest"},
     {"q2_0", "Q2_0", 41, DType::q2_0, "for models trained to four levels"},
     {"q1_0", "Q1_0", 40, DType::q1_0, "for models trained to two levels"},
+    {"lossless", "LOSSLESS", -1, DType::f32,
+     "every value as it is, in the smallest type whose grid has it"},
     {"copy", "COPY", -1, DType::f32, "tensors as they are; GGUF to GGUF"},
 };
 
@@ -103,7 +104,6 @@ std::string near_misses(std::string_view name) {
   std::vector<std::string_view> known;
   for (const Preset& preset : kPresets) known.push_back(preset.name);
   for (const TargetAlias& alias : kAliases) known.push_back(alias.name);
-  for (const CheckpointName& checkpoint : checkpoint_names()) known.push_back(checkpoint.name);
   const std::string list = near_names(name, known);
   return list.empty() ? "a name that 'quantize types' lists" : list + " (see 'quantize types')";
 }
@@ -118,6 +118,10 @@ std::uint32_t guessed_file_type(DType most_frequent) {
   return named ? static_cast<std::uint32_t>(named->file_type) : 0;
 }
 
+bool is_lossless(const Recipe& recipe) noexcept {
+  return recipe.lossless || recipe.target.preset->name == "lossless";
+}
+
 Target find_target(std::string_view text) {
   const std::string name = lowered(text);
   constexpr std::string_view kType = "type:";
@@ -130,10 +134,6 @@ Target find_target(std::string_view text) {
   }
   if (const auto type = type_from_name(wanted)) {
     if (const Preset* preset = preset_of(*type)) return {preset, true, uppered(info(*type).name)};
-  }
-  if (auto checkpoint = find_checkpoint(name)) {
-    const std::string label = checkpoint->label;
-    return {nullptr, false, label, nullptr, std::move(checkpoint)};
   }
   fail(ErrorCode::USE04, {}, {}, "unknown target", std::string(text), near_misses(name));
 }

@@ -605,7 +605,7 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
   const Preset& preset = *recipe.target.preset;
   const bool pure = recipe.pure || recipe.target.pure;
   const DType default_type = preset.default_type;
-  const bool copy = preset.name == "copy";
+  const bool copy = keeps_types(preset);
   std::vector<Pattern> patterns = compile_patterns(recipe);
   Mixture mixture(tensors, facts, recipe);
   std::vector<Decision> decisions;

@@ -56,7 +56,7 @@ struct Totals {
       for (TypeTotal* total : {&all, &by_type[tensor.type]}) {
         ++total->tensors;
         total->weights += tensor.shape.values();
-        total->bytes += tensor.bytes;
+        total->bytes += tensor.packed_bytes != 0 ? tensor.packed_bytes : tensor.bytes;
       }
     }
   }
@@ -329,12 +329,15 @@ void write_json(const Source& source, bool full, std::ostream& out) {
       [](const SourceTensor& tensor) {
         Json shape = Json::array();
         for (const std::uint64_t dim : tensor.shape.dims()) shape.push_back(dim);
-        return Json{{"name", json_of(std::string_view(tensor.name))},
+        Json row = {{"name", json_of(std::string_view(tensor.name))},
                     {"type", info(tensor.type).name},
                     {"shape", std::move(shape)},
-                    {"bytes", tensor.bytes},
+                    {"bytes", tensor.packed_bytes != 0 ? tensor.packed_bytes : tensor.bytes},
                     {"file", tensor.file},
                     {"offset", tensor.data_offset}};
+        if (!tensor.decoded_from.empty())
+          row["decoded_from"] = json_of(std::string_view(tensor.decoded_from));
+        return row;
       },
       out);
   out << "}\n";

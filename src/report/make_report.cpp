@@ -1,7 +1,11 @@
 // A report before the run: everything that the plan already knows.
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "quantize/report.hpp"
+
+#include "report/summary.hpp"
 
 namespace quantize {
 namespace {
@@ -9,12 +13,24 @@ namespace {
 std::uint64_t source_bytes_of(const Model& model, const ModelTensor& tensor) {
   std::uint64_t bytes = 0;
   for (const std::size_t index : tensor.source_tensors) {
-    bytes += model.source->tensors()[index].bytes;
+    const SourceTensor& source = model.source->tensors()[index];
+    bytes += source.packed_bytes != 0 ? source.packed_bytes : source.bytes;
   }
   return bytes;
 }
 
 }  // namespace
+
+std::vector<std::string> report::decoding_notes(const Source& source) {
+  std::map<std::string_view, std::size_t> counts;
+  for (const SourceTensor& tensor : source.tensors())
+    if (!tensor.decoded_from.empty()) ++counts[tensor.decoded_from];
+  std::vector<std::string> notes;
+  for (const auto& [scheme, tensors] : counts)
+    notes.push_back(std::to_string(tensors) + (tensors == 1 ? " tensor was" : " tensors were") +
+                    " decoded from " + std::string(scheme));
+  return notes;
+}
 
 Report make_report(const Model& model, const Plan& plan) {
   Report report;
@@ -36,7 +52,6 @@ Report make_report(const Model& model, const Plan& plan) {
       tensor.shape = planned.shape;
       tensor.source_type = planned.source_type;
       tensor.type = planned.type;
-      tensor.type_name = planned.type_name();
       tensor.bytes_before = source_bytes_of(model, model.tensors[planned.model_tensor]);
       tensor.bytes_after = planned.bytes;
       tensor.copied = planned.copied;
@@ -53,6 +68,16 @@ Report make_report(const Model& model, const Plan& plan) {
   if (model.kind == ModelKind::tensors_only) {
     report.notes.emplace_back("tensors only: names kept, no model configuration was converted");
   }
+  for (std::string& note : report::decoding_notes(*model.source))
+    report.notes.push_back(std::move(note));
+  std::map<DType, std::size_t> exact;
+  for (const PlannedFile& file : plan.files)
+    for (const PlannedTensor& planned : file.tensors) exact[planned.type] += planned.exact;
+  for (const auto& [type, tensors] : exact)
+    if (tensors != 0)
+      report.notes.push_back(std::to_string(tensors) + " tensors became " +
+                             std::string(info(type).name) +
+                             " exactly: their values lie on its grid");
   if (!model.ignored.empty()) {
     report.notes.push_back(std::to_string(model.ignored.size()) +
                            " source tensors are not in the output, by rule or request");

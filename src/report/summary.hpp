@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "quantize/report.hpp"
+#include "quantize/source.hpp"
 
 namespace quantize::report {
 
 struct TypeShare {
-  std::string type_name;
+  DType type{};
   std::uint64_t tensors = 0, values = 0, bytes = 0;
 };
 
@@ -30,6 +31,9 @@ struct Summary {
   std::vector<Substitution> substitutions;                 // in order of first occurrence
   std::vector<const TensorReport*> worst;                  // encoded with loss, lowest SNR first
 };
+
+// One sentence per kind of packed tensors that were decoded.
+std::vector<std::string> decoding_notes(const Source& source);
 
 Summary summarize(const Report& report, std::size_t worst_count);
 

@@ -81,7 +81,7 @@ class FileEquality : public ::testing::TestWithParam<ModelShape> {
                                              const Oracle::QuantizeOptions& common) {
     Oracle::QuantizeOptions options = common;
     options.file_type = preset.file_type;
-    options.only_copy = preset.name == "copy";
+    options.only_copy = keeps_types(preset);
     if (options.only_copy) options.file_type = 0;
     if (preset.name != "nvfp4") return options;
     options.file_type = 7;

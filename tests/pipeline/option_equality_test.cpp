@@ -231,7 +231,7 @@ TEST_P(OptionEquality, IsThatOfTheReference) {
     recipe.reference_quirks = true;
     Oracle::QuantizeOptions options;
     options.file_type = std::max(recipe.target.preset->file_type, 0);
-    options.only_copy = recipe.target.preset->name == "copy";
+    options.only_copy = keeps_types(*recipe.target.preset);
     GetParam().set(model_, recipe, options);
     const Plan plan = make_plan(model, recipe, warnings);
     const auto sink = make_file_sink(path("ours.gguf"), {}, warnings);

@@ -31,6 +31,11 @@ std::shared_ptr<const ImportanceData> load_importance_option(const Request& requ
   return std::make_shared<const ImportanceData>(std::move(data));
 }
 
+void find_exact_types_if_asked(const Request& request, Model& model) {
+  for (const Target& target : request.targets)
+    if (is_lossless(recipe_for(request, target, nullptr))) return find_exact_types(model);
+}
+
 Recipe recipe_for(const Request& request, const Target& target,
                   std::shared_ptr<const ImportanceData> importance) {
   Recipe recipe = request.recipe;

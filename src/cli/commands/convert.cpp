@@ -17,31 +17,23 @@ namespace {
 struct Job {
   std::string input;
   Warnings warnings;
-  // As GGUF has it, and as checkpoints have it; only what the targets need.
-  std::optional<Model> converted, unconverted;
+  Model model;
   std::vector<Plan> plans;         // one per target
   std::vector<std::string> paths;  // of the outputs, by plan
   InputReport report;
   bool failed = false;
 };
 
-const Model& model_for(const Request& request, Job& job, const Target& target) {
-  std::optional<Model>& model = target.checkpoint ? job.unconverted : job.converted;
-  if (!model) {
-    model = target.checkpoint ? open_unconverted(job.input, request.open, job.warnings)
-                              : open_model(job.input, request.open, job.warnings);
-  }
-  return *model;
-}
-
 void prepare(const Request& request, const std::shared_ptr<const ImportanceData>& importance,
              Job& job) {
   job.report.path = job.input;
   apply_strict(request, job.warnings);
+  job.model = open_model(job.input, request.open, job.warnings);
+  find_exact_types_if_asked(request, job.model);
   for (const Target& target : request.targets) {
-    const Model& model = model_for(request, job, target);
-    job.plans.push_back(make_plan(model, recipe_for(request, target, importance), job.warnings));
-    job.paths.push_back(output_path(request, model, target));
+    job.plans.push_back(
+        make_plan(job.model, recipe_for(request, target, importance), job.warnings));
+    job.paths.push_back(output_path(request, job.model, target));
   }
 }
 
@@ -93,12 +85,9 @@ class Conversion {
     for (const auto& job : jobs_) {
       if (job->failed) continue;
       names.outputs.insert(names.outputs.end(), job->paths.begin(), job->paths.end());
-      for (const auto* model : {&job->converted, &job->unconverted}) {
-        if (!*model) continue;
-        for (const SourceFile& file : (*model)->source->files()) {
-          names.inputs.push_back(file.path);
-          sources_.push_back(file);
-        }
+      for (const SourceFile& file : job->model.source->files()) {
+        names.inputs.push_back(file.path);
+        sources_.push_back(file);
       }
     }
     check_distinct(names);
@@ -132,7 +121,7 @@ class Conversion {
         wanted.push_back(i);
         continue;
       }
-      Report kept = make_report(model_for(request_, job, job.plans[i].target), job.plans[i]);
+      Report kept = make_report(job.model, job.plans[i]);
       kept.files.push_back({job.paths[i], job.plans[i].bytes()});
       kept.notes.emplace_back(
           "kept: the file has the planned size and header; its weights were not compared");
@@ -145,14 +134,7 @@ class Conversion {
     const char* after = "; nothing was written";
     try {
       const std::vector<std::size_t> wanted = wanted_outputs(job);
-      std::vector<std::size_t> files, directories;
-      for (const std::size_t i : wanted)
-        (job.plans[i].target.checkpoint ? directories : files).push_back(i);
-      for (const auto& outputs : {files, directories}) {
-        if (outputs.empty()) continue;
-        const Model& model = model_for(request_, job, job.plans[outputs.front()].target);
-        convert_outputs(job, model, outputs, after);
-      }
+      if (!wanted.empty()) convert_outputs(job, wanted, after);
       job.report.warnings = job.warnings.entries();
       log_warnings(job.warnings);
       if (!request_.quiet && !request_.json && request_.output != "-") {
@@ -168,8 +150,7 @@ class Conversion {
     }
   }
 
-  void convert_outputs(Job& job, const Model& model, const std::vector<std::size_t>& wanted,
-                       const char*& after) {
+  void convert_outputs(Job& job, const std::vector<std::size_t>& wanted, const char*& after) {
     SinkOptions sink_options;
     sink_options.if_exists =
         request_.if_exists == IfExists::skip ? IfExists::fail : request_.if_exists;
@@ -179,9 +160,8 @@ class Conversion {
     std::vector<std::unique_ptr<Sink>> sinks;
     std::vector<Output> outputs;
     for (const std::size_t i : wanted) {
-      sinks.push_back(job.paths[i] == "-" ? make_stdout_sink(sink_options)
-                      : job.plans[i].target.checkpoint
-                          ? make_directory_sink(job.paths[i], sink_options, job.warnings)
+      sinks.push_back(job.paths[i] == "-"
+                          ? make_stdout_sink(sink_options)
                           : make_file_sink(job.paths[i], sink_options, job.warnings));
       outputs.push_back({&job.plans[i], sinks.back().get()});
     }
@@ -197,7 +177,7 @@ class Conversion {
       after = "";  // from here on the sinks know what remains
     };
     const auto start = std::chrono::steady_clock::now();
-    quantize::run(model, outputs, options, job.warnings);
+    quantize::run(job.model, outputs, options, job.warnings);
     progress.clear();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     spdlog::info("info: {}: {} outputs in {:.2f} s", escape(job.input), wanted.size(),
