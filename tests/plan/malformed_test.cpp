@@ -58,8 +58,8 @@ TEST(Malformed, CaseGg030AUsedKeyOfTheWrongType) {
 }
 
 TEST(Malformed, CaseGg074AHostileTemplateIsCopiedByteForByte) {
-  const std::string text("{{ ''.__class__.__mro__[1].__subclasses__() }}\x1B[2J\0\r\n::error::x",
-                         66);
+  using namespace std::string_literals;
+  const std::string text = "{{ ''.__class__.__mro__[1].__subclasses__() }}\x1B[2J\0\r\n::error::x"s;
   const Outcome outcome = plan_of(with_tensor()
                                       .key("general.architecture", std::string("llama"))
                                       .key("tokenizer.chat_template", text)
