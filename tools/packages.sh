@@ -4,7 +4,8 @@ build_packages=(g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-14 clang-format-14 libclang-rt-14-dev
                npm python3 python3-venv ca-certificates)
 # For the preset arm64.
-cross_packages=(g++-aarch64-linux-gnu qemu-user)
+cross_packages=(g++-aarch64-linux-gnu qemu-user libc6:arm64 libstdc++6:arm64 libspdlog-dev:arm64
+                libyaml-dev:arm64 libssl-dev:arm64)
 
 # Installs what is not there yet; needs root only if something is missing.
 install_packages() {

@@ -7,7 +7,12 @@ source tools/packages.sh
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 preset=${1:-release}
 shift || true
-if [ "$preset" = arm64 ]; then install_packages "${cross_packages[@]}"; else tools/oracles.sh; fi
+if [ "$preset" = arm64 ]; then
+  dpkg --print-foreign-architectures | grep -q '^arm64$' || dpkg --add-architecture arm64
+  install_packages "${cross_packages[@]}"
+else
+  tools/oracles.sh
+fi
 cmake --preset "$preset"
 cmake --build "build/$preset"
 ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "$@"

@@ -13,6 +13,7 @@
 #include "quantize/model.hpp"
 
 #include "support/golden_model.hpp"
+#include "support/process.hpp"
 
 namespace quantize {
 namespace {
@@ -47,12 +48,8 @@ TEST(ReferenceConverter, SampleModel) {
 }
 
 TEST(ReferenceConverter, MiniLm) {
-  const fs::path model = fs::path(QUANTIZE_ORACLES) / "minilm";
-  if (!fs::exists(model / "model.safetensors")) {
-    if (std::getenv("CI") != nullptr) FAIL() << "no MiniLM: run tools/oracles.sh";
-    GTEST_SKIP() << "NOT TESTED: no MiniLM under .oracle (tools/oracles.sh installs it)";
-  }
-  for (const char* outtype : {"f32", "f16", "bf16"}) compare(model, outtype);
+  QUANTIZE_REQUIRE_ORACLE("minilm/model.safetensors");
+  for (const char* outtype : {"f32", "f16", "bf16"}) compare(test::oracle_path("minilm"), outtype);
 }
 
 TEST(ReferenceConverter, LosslessIntermediateIsTheSourcesType) {
