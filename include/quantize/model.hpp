@@ -31,7 +31,10 @@ struct ModelTensor {
   std::vector<std::size_t> source_tensors;  // what it reads, in order, for reports and messages
 };
 
-enum class ModelKind : std::uint8_t { gguf, converted, tensors_only };
+class Directory;  // src/core/directory.hpp
+
+// unconverted: tensors with the names, shapes and order of the source, for checkpoints.
+enum class ModelKind : std::uint8_t { gguf, converted, tensors_only, unconverted };
 
 struct Model {
   std::shared_ptr<const Source> source;
@@ -41,7 +44,8 @@ struct Model {
   std::string family;        // family file that converted it; empty for GGUF and tensors-only
   DType intermediate{};      // f32, f16, bf16: the file type of a converted model
   Metadata metadata;         // converter's order (or the GGUF's)
-  std::vector<ModelTensor> tensors;  // converter's order (or the GGUF's)
+  std::vector<ModelTensor> tensors;            // converter's order (or the GGUF's)
+  std::shared_ptr<const Directory> directory;  // unconverted: where its other files are
   std::vector<std::string> ignored;  // source tensors that are dropped by rule or --ignore-unmapped
 };
 
@@ -65,6 +69,10 @@ Model open_model(const std::string& path, const OpenOptions& options, Warnings& 
 // Reads every weight of two or more dimensions and proves which smaller type holds its values
 // exactly: ModelTensor::exact_type.
 void find_exact_types(Model& model);
+
+// A model directory whose tensors stay as they are, to become another checkpoint. QZ03 if there is
+// no directory with a config.json.
+Model open_unconverted(const std::string& path, const OpenOptions& options, Warnings& warnings);
 
 // The source alone, without conversion (inspect).
 std::shared_ptr<const Source> open_source(const std::string& path, const OpenOptions& options,

@@ -46,12 +46,25 @@ struct SavedTypes {
   std::map<std::string, DType, std::less<>> types;
 };
 
-// A target as typed (any case): preset, alias, block type, or type:NAME (that type with --pure).
+class WeightFormat;       // src/quant/checkpoint/weight_format.hpp
+struct CheckpointTarget;  // src/plan/checkpoint.hpp
+
+// Kinds of checkpoints that --to takes, as "bnb:nf4".
+struct CheckpointName {
+  std::string_view name;
+  std::string_view about;
+};
+std::span<const CheckpointName> checkpoint_names() noexcept;
+
+// A target as typed (any case): preset, alias, block type, type:NAME (that type
+// with --pure), or the name of a checkpoint.
 struct Target {
   const Preset* preset = nullptr;
   bool pure = false;
   std::string label;                                  // for {TYPE}: "Q4_K_M"
   std::shared_ptr<const SavedTypes> saved = nullptr;  // decides instead of the preset's rules
+  // A directory for other loaders; then there is no preset.
+  std::shared_ptr<const CheckpointTarget> checkpoint = nullptr;
 };
 Target find_target(std::string_view text);  // USE04, with near misses named
 
@@ -90,6 +103,15 @@ struct Recipe {
   NonFinite nonfinite = NonFinite::automatic;
 };
 
+// One stored tensor of a weight that a checkpoint stores as several.
+struct PlannedPart {
+  std::string name;
+  DType type{};
+  Shape shape;
+  std::uint64_t offset = 0;  // from the start of its file's data section
+  std::uint64_t bytes = 0;
+};
+
 struct PlannedTensor {
   std::size_t model_tensor = 0;  // index into Model::tensors
   std::string name;              // output name (pruning renumbers layers)
@@ -105,9 +127,23 @@ struct PlannedTensor {
   std::optional<DType> wanted;  // set if the shape forced a substitute
   std::string substitution;     // why, if so
   const ImportanceEntry* importance = nullptr;
+  // Checkpoints: how the weight is stored, and as what; `offset` is 0 then, `bytes` those of all
+  // parts. `survey_group`: weights of one group share what their format surveys.
+  std::shared_ptr<const WeightFormat> format;
+  std::vector<PlannedPart> parts;
+  std::size_t survey_group = 0;
+
+  std::string_view type_name() const noexcept;  // "q4_K", "nf4"
+};
+
+// A small file of a checkpoint: made, or copied from the source's directory.
+struct SideFile {
+  std::string name;
+  std::optional<std::string> text;  // empty: copied
 };
 
 struct PlannedFile {
+  std::string name;                     // in its directory; empty for GGUF files
   std::uint32_t piece = 0, pieces = 1;  // of a split set
   Metadata metadata;
   std::vector<PlannedTensor> tensors;  // in file order
@@ -122,6 +158,8 @@ struct Plan {
   NonFinite nonfinite = NonFinite::automatic;
   bool reference_quirks = false;
   std::shared_ptr<const ImportanceData> importance;  // keeps PlannedTensor::importance alive
+  std::vector<SideFile> side_files;                  // of a checkpoint
+  std::shared_ptr<const Directory> side_directory;   // where they are copied from
   std::uint64_t missing_importance = 0;  // tensors that need importance weights and have none
   std::uint64_t values = 0;              // weights in all tensors
   std::uint64_t bytes() const noexcept;

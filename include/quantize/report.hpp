@@ -37,6 +37,7 @@ struct TensorReport {
   Shape shape;
   DType source_type{};
   DType type{};
+  std::string type_name;  // "q4_K"; of checkpoints the format's name: "nf4"
   std::uint64_t bytes_before = 0, bytes_after = 0;
   ErrorStats error;  // all zero sums for copied tensors
   bool copied = false;

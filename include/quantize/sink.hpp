@@ -50,6 +50,9 @@ struct SinkOptions {
 // other character devices and FIFOs, when named, are written in order.
 std::unique_ptr<Sink> make_file_sink(const std::string& path, const SinkOptions& options,
                                      Warnings& warnings);
+// A directory of files (a checkpoint). An existing one is replaced only if it is a model directory.
+std::unique_ptr<Sink> make_directory_sink(const std::string& path, const SinkOptions& options,
+                                          Warnings& warnings);
 // Standard output, one file, in order.
 std::unique_ptr<Sink> make_stdout_sink(const SinkOptions& options);
 

@@ -50,7 +50,7 @@ struct Request {
 
   std::optional<std::string> output;  // -o
   std::string out_dir;
-  std::string name_template;
+  std::string name_template;  // empty: the default for the kind of output
   IfExists if_exists = IfExists::fail;
   bool verify = false;
   bool fail_fast = false;

@@ -43,9 +43,11 @@ bool same_file(const std::string& a, const std::string& b) {
 
 std::string output_path(const Request& request, const Model& model, const Target& target) {
   if (request.output) return *request.output;
-  const std::string name =
-      expand(request.name_template,
-             {{"{name}", model.name}, {"{type}", lower(target.label)}, {"{TYPE}", target.label}});
+  const std::string pattern = !request.name_template.empty() ? request.name_template
+                              : target.checkpoint            ? "{name}-{TYPE}"
+                                                             : "{name}-{TYPE}.gguf";
+  const std::string name = expand(
+      pattern, {{"{name}", model.name}, {"{type}", lower(target.label)}, {"{TYPE}", target.label}});
   if (request.out_dir.empty()) return name;
   return request.out_dir.back() == '/' ? request.out_dir + name : request.out_dir + '/' + name;
 }

@@ -142,7 +142,7 @@ void read_strict(const RawOptions& raw, Request& request) {
 void read_output(const RawOptions& raw, Request& request) {
   request.output = path_option(raw, "--output");
   request.out_dir = path_option(raw, "--out-dir").value_or("");
-  request.name_template = path_option(raw, "--name").value_or("{name}-{TYPE}.gguf");
+  request.name_template = path_option(raw, "--name").value_or("");
   if (request.output && (raw.one("--out-dir") || raw.one("--name"))) {
     conflict("--output names the file itself: it excludes --out-dir and --name");
   }
@@ -167,6 +167,9 @@ void read_output(const RawOptions& raw, Request& request) {
     if (path.empty()) fail(ErrorCode::USE06, "", {}, "--report: the path is empty");
     report_format_of(path);
   }
+  const bool directory = std::any_of(request.targets.begin(), request.targets.end(),
+                                     [](const Target& target) { return bool(target.checkpoint); });
+  if (request.output == "-" && directory) conflict("a checkpoint is a directory, not a stream");
   if (request.output == "-" && !request.dry_run && request.command == Command::convert) {
     if (request.json) conflict("standard output carries the model: use --report FILE, not --json");
     if (stdout_is_terminal()) {

@@ -722,6 +722,23 @@ Model convert_directory(const Directory& directory, const std::string& directory
   return model;
 }
 
+Model take_unconverted(std::shared_ptr<const Source> source) {
+  Model model;
+  model.kind = ModelKind::unconverted;
+  model.architecture = "unknown";
+  model.source = std::move(source);
+  for (std::size_t i = 0; i < model.source->tensors().size(); ++i) {
+    ModelTensor out;
+    out.name = model.source->tensors()[i].name;
+    out.source_tensors = {i};
+    out.value = read_tensor(*model.source, i);
+    out.shape = out.value->shape;
+    out.stored_type = out.value->type;
+    model.tensors.push_back(std::move(out));
+  }
+  return model;
+}
+
 Model convert_tensors_only(std::shared_ptr<const Source> source, const OpenOptions& options,
                            Warnings& warnings) {
   Model model;

@@ -20,6 +20,9 @@ Model convert_directory(const Directory& directory, const std::string& directory
 Model convert_tensors_only(std::shared_ptr<const Source> source, const OpenOptions& options,
                            Warnings& warnings);
 
+// Every tensor as it is, whatever its type.
+Model take_unconverted(std::shared_ptr<const Source> source);
+
 // A GGUF file as it is.
 Model take_gguf(std::shared_ptr<const Source> source);
 

@@ -113,6 +113,18 @@ std::shared_ptr<const Source> open_source(const std::string& path, const OpenOpt
   return open(path, options, warnings).source;
 }
 
+Model open_unconverted(const std::string& path, const OpenOptions& options, Warnings& warnings) {
+  Opened opened = open(path, options, warnings);
+  if (opened.directory == nullptr || !opened.directory->contains("config.json")) {
+    fail(ErrorCode::QZ03, path, {},
+         "a checkpoint is made from a model directory with a config.json, and this is none");
+  }
+  Model model = take_unconverted(std::move(opened.source));
+  model.name = opened.only_file.empty() ? name_of_directory(opened.path) : name_of_file(path);
+  model.directory = std::move(opened.directory);
+  return model;
+}
+
 Model open_model(const std::string& path, const OpenOptions& options, Warnings& warnings) {
   Opened opened = open(path, options, warnings);
   Model model;

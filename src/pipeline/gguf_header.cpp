@@ -3,10 +3,26 @@
 #include <string>
 
 #include "formats/gguf/layout.hpp"
+#include "formats/safetensors/layout.hpp"
 
 namespace quantize {
 
+namespace {
+
+std::vector<std::byte> safetensors_header(const PlannedFile& file) {
+  std::vector<safetensors::TensorEntry> entries;
+  for (const PlannedTensor& t : file.tensors) {
+    if (t.parts.empty()) entries.push_back({t.name, t.shape, t.type, t.offset, t.bytes});
+    for (const PlannedPart& p : t.parts)
+      entries.push_back({p.name, p.shape, p.type, p.offset, p.bytes});
+  }
+  return safetensors::encode_header(std::move(entries));
+}
+
+}  // namespace
+
 std::vector<std::byte> planned_header(const PlannedFile& file) {
+  if (!file.name.empty()) return safetensors_header(file);
   std::vector<gguf::TensorEntry> entries;
   entries.reserve(file.tensors.size());
   for (const PlannedTensor& t : file.tensors)
@@ -15,6 +31,7 @@ std::vector<std::byte> planned_header(const PlannedFile& file) {
 }
 
 std::string piece_path(const std::string& path, const PlannedFile& file) {
+  if (!file.name.empty()) return path + '/' + file.name;
   if (file.pieces <= 1) return path;
   const std::string_view suffix = ".gguf";
   std::string stem = path;

@@ -1,6 +1,7 @@
 #include "pipeline/jobs.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "convert/value.hpp"
@@ -10,14 +11,17 @@ namespace {
 
 constexpr std::uint64_t kTileValues = std::uint64_t{1} << 14;  // a multiple of every block
 constexpr std::uint64_t kFloatTiles = 4;  // source, rounded, freed of what is not finite, decoded
+constexpr std::uint64_t kFormatScratch = 4;  // codes, scales and zero points on their way
 constexpr std::uint64_t kSmallBuffers = std::uint64_t{64} << 10;
 
 void cut(Job& job) {
   const Shape& shape = job.tensor->shape;
   const std::uint64_t row = shape.row_values();
   if (shape.values() == 0) return;
-  if (row <= kSlabValues) {
-    const std::uint64_t rows = kSlabValues / row;
+  const std::uint64_t unit = job.row_unit();
+  if (row <= kSlabValues || unit != 0) {
+    std::uint64_t rows = std::max<std::uint64_t>(1, kSlabValues / row);
+    if (unit != 0) rows = std::max(unit, rows / unit * unit);
     job.slab_values = rows * row;
     job.slabs = (shape.rows() + rows - 1) / rows;
   } else {
@@ -40,15 +44,37 @@ Slab Job::slab(std::uint64_t index) const {
   return {index / slabs_per_row * row + column, std::min(slab_values, row - column)};
 }
 
+std::uint64_t Job::row_unit() const {
+  std::uint64_t unit = 0;
+  for (const Destination& destination : destinations) {
+    if (!destination.planned->format) continue;
+    unit = std::lcm(std::max<std::uint64_t>(unit, 1),
+                    destination.planned->format->row_unit(matrix().size));
+  }
+  return unit;
+}
+
+Matrix Job::matrix() const {
+  const Shape& shape = tensor->shape;
+  return {{shape.rows(), shape.row_values()}, tensor->stored_type};
+}
+
 bool Job::copies(const Destination& destination) const {
   const DType stored = tensor->value->type;
-  return destination.planned->type == stored &&
+  return !destination.planned->format && destination.planned->type == stored &&
          (tensor->stored_type == stored || destination.planned->exact);
 }
 
 std::uint64_t Job::tile_values() const {
   if (slabs_per_row != 0) return kTileValues;
   const std::uint64_t row = std::max<std::uint64_t>(1, tensor->shape.row_values());
+  if (const std::uint64_t unit = row_unit(); unit != 0) {
+    for (const Destination& destination : destinations) {
+      for (const WeightPart& part : destination.parts)
+        if (part.lines > 1) return slab_values;  // the longer the runs, the fewer writes
+    }
+    return std::max<std::uint64_t>(1, kTileValues / row / unit) * unit * row;
+  }
   return std::max<std::uint64_t>(1, kTileValues / row) * row;
 }
 
@@ -63,6 +89,12 @@ std::uint64_t Job::worker_bytes(const Source& source) const {
                         kSmallBuffers;
   for (const Destination& destination : destinations)
     if (!copies(destination)) total += bytes(destination.planned->type);
+  for (const Destination& destination : destinations) {
+    if (destination.parts.empty()) continue;
+    for (const WeightPart& part : destination.parts)
+      if (part.entry_values != 0) total += part.lines * entry_bytes(part, values);
+    total += kFormatScratch * std::min(values, tile_values());
+  }
   return total;
 }
 
@@ -75,7 +107,7 @@ std::vector<Job> make_jobs(const Model& model, std::span<const Output> outputs) 
       for (std::size_t t = 0; t < plan.files[f].tensors.size(); ++t) {
         const PlannedTensor& planned = plan.files[f].tensors[t];
         if (wanted[planned.model_tensor].empty()) order.push_back(planned.model_tensor);
-        wanted[planned.model_tensor].push_back({o, f, t, &planned, plan.reference_quirks});
+        wanted[planned.model_tensor].push_back({o, f, t, &planned, plan.reference_quirks, {}});
       }
     }
   }
@@ -95,6 +127,10 @@ std::vector<Job> make_jobs(const Model& model, std::span<const Output> outputs) 
   std::uint64_t next = 0;
   for (const std::size_t index : order) {
     Job job{&model.tensors[index], std::move(wanted[index])};
+    for (Destination& destination : job.destinations) {
+      const PlannedTensor& planned = *destination.planned;
+      if (planned.format) destination.parts = planned.format->parts(job.matrix());
+    }
     cut(job);
     job.first_slab = next;
     next += job.slabs;

@@ -10,6 +10,8 @@
 
 #include "quantize/pipeline.hpp"
 
+#include "quant/checkpoint/weight_format.hpp"
+
 namespace quantize {
 
 inline constexpr std::uint64_t kSlabValues = std::uint64_t{1} << 19;  // a multiple of every block
@@ -19,6 +21,7 @@ struct Destination {
   std::size_t output, file, tensor;
   const PlannedTensor* planned;
   bool reference_quirks;
+  std::vector<WeightPart> parts;  // of a weight that a checkpoint stores as several tensors
 };
 
 struct Slab {
@@ -35,12 +38,16 @@ struct Job {
   std::uint64_t first_slab = 0;  // in the numbering over the whole run
 
   Slab slab(std::uint64_t index) const;
+  // Rows that formats of checkpoints need together; 0 if there is none of those.
+  std::uint64_t row_unit() const;
+  Matrix matrix() const;  // precondition: row_unit() != 0
   // The destination's bytes are the fetched ones.
   bool copies(const Destination& destination) const;
   // Values that are decoded, encoded and measured at once: what the near caches hold, but whole
   // rows unless a slab is a piece of one.
   std::uint64_t tile_values() const;
-  std::uint64_t worker_bytes(const Source& source) const;  // memory of one worker while it does this job
+  std::uint64_t worker_bytes(
+      const Source& source) const;  // memory of one worker while it does this job
 };
 
 // In the order of the first output's files if an output is a stream, else in that of the source, so

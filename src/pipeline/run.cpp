@@ -66,7 +66,7 @@ unsigned usable_cores() {
 struct Scratch {
   std::vector<std::byte> fetched;
   std::vector<std::vector<std::byte>> blocks;  // per destination
-  std::vector<float> source, rounded, zeroed;
+  std::vector<float> source, rounded, zeroed, decoded;
   std::vector<std::byte> halves;
   std::vector<ErrorSums> sums;  // per destination
 };
@@ -150,7 +150,11 @@ class Run {
 
   std::vector<Report> execute() {
     for (const Output& output : outputs_) output.sink->begin(*output.plan);
-    work();
+    if (surveys_needed()) {
+      work(&Run::survey);
+      fold_surveys();
+    }
+    work(&Run::process);
     warn_nonfinite();
     model_.source->check_unchanged();
     std::vector<Report> reports = make_reports();
@@ -196,7 +200,11 @@ class Run {
         std::min<std::uint64_t>(wanted, memory / each), std::max<std::uint64_t>(total_slabs_, 1)));
   }
 
-  void work() {
+  using Step = void (Run::*)(std::uint64_t slab, Scratch& scratch);
+
+  // Every slab once, by all workers.
+  void work(Step step) {
+    next_ = 0;
     const unsigned count = thread_count();
     read_ahead_slabs_ = std::max<std::uint64_t>(kReadAheadSlabs, 2 * std::uint64_t{count});
     for (std::uint64_t slab = 0; slab < read_ahead_slabs_; ++slab) read_ahead(slab);
@@ -204,7 +212,7 @@ class Run {
     running_ = count;
     const WriteBack write_back(outputs_);
     try {
-      for (unsigned i = 0; i < count; ++i) threads.emplace_back([this] { worker(); });
+      for (unsigned i = 0; i < count; ++i) threads.emplace_back([this, step] { worker(step); });
     } catch (const std::system_error&) {
       const std::lock_guard<std::mutex> lock(mutex_);
       running_ -= count - static_cast<unsigned>(threads.size());
@@ -242,14 +250,14 @@ class Run {
     return static_cast<std::size_t>(at - jobs_.begin()) - 1;
   }
 
-  void worker() noexcept {
+  void worker(Step step) noexcept {
     Scratch scratch;
     while (!failed_.load(std::memory_order_relaxed) &&
            !(options_.stop && options_.stop->load(std::memory_order_relaxed))) {
       const std::uint64_t slab = next_.fetch_add(1);
       if (slab >= total_slabs_) break;
       try {
-        process(slab, scratch);
+        (this->*step)(slab, scratch);
       } catch (const Error&) {
         keep_failure(slab, std::current_exception());
       } catch (const Stopped&) {  // while a sink waited for its reader
@@ -283,6 +291,74 @@ class Run {
     turn_changed_.notify_all();
   }
 
+  // The pass before the encoding, for formats that must know something of a whole matrix.
+  bool surveys_needed() {
+    bool any = false;
+    surveys_.resize(jobs_.size());
+    for (std::size_t j = 0; j < jobs_.size(); ++j) {
+      surveys_[j].resize(jobs_[j].destinations.size());
+      for (std::size_t d = 0; d < jobs_[j].destinations.size(); ++d) {
+        if (!surveyed(jobs_[j].destinations[d])) continue;
+        surveys_[j][d].slabs.resize(jobs_[j].slabs);
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  static bool surveyed(const Destination& destination) {
+    const WeightFormat* format = destination.planned->format.get();
+    return format && format->survey_fold() != SurveyFold::none;
+  }
+
+  void survey(std::uint64_t number, Scratch& scratch) {
+    const std::size_t job_index = job_of(number);
+    const Job& job = jobs_[job_index];
+    if (std::none_of(job.destinations.begin(), job.destinations.end(), surveyed)) return;
+    const Slab slab = job.slab(number - job.first_slab);
+    read_ahead(number + read_ahead_slabs_);
+    fetch_slab(job, slab, scratch);
+    for (std::uint64_t at = 0; at < slab.count; at += job.tile_values()) {
+      const Tile tile =
+          decode_tile(job, slab, at, std::min(job.tile_values(), slab.count - at), scratch);
+      float* finite = at_least(scratch.zeroed, tile.count);
+      for (std::uint64_t i = 0; i < tile.count; ++i)
+        finite[i] = std::isfinite(tile.values[i]) ? tile.values[i] : 0.0F;
+      for (std::size_t d = 0; d < job.destinations.size(); ++d) {
+        if (!surveyed(job.destinations[d])) continue;
+        const WeightFormat& format = *job.destinations[d].planned->format;
+        double& sum = surveys_[job_index][d].slabs[number - job.first_slab];
+        sum = folded(format.survey_fold(), sum, format.survey(finite, tile.count));
+      }
+    }
+  }
+
+  static double folded(SurveyFold fold, double a, double b) {
+    return fold == SurveyFold::largest ? std::max(a, b) : a + b;
+  }
+
+  void fold_surveys() {
+    std::map<std::pair<std::size_t, std::size_t>, double> groups;  // by output and group
+    for (int pass = 0; pass < 2; ++pass) {
+      for (std::size_t j = 0; j < jobs_.size(); ++j) {
+        for (std::size_t d = 0; d < jobs_[j].destinations.size(); ++d) {
+          const Destination& destination = jobs_[j].destinations[d];
+          if (!surveyed(destination)) continue;
+          const WeightFormat& format = *destination.planned->format;
+          const SurveyFold fold = format.survey_fold();
+          double sum = 0;
+          for (const double slab : surveys_[j][d].slabs) sum = folded(fold, sum, slab);
+          if (fold == SurveyFold::largest) {
+            double& group = groups[{destination.output, destination.planned->survey_group}];
+            group = std::max(group, sum);
+            sum = group;
+          }
+          surveys_[j][d].result = format.survey_result(sum, jobs_[j].matrix().size);
+        }
+      }
+    }
+  }
+
   void process(std::uint64_t number, Scratch& scratch) {
     const std::size_t job_index = job_of(number);
     const Job& job = jobs_[job_index];
@@ -307,7 +383,7 @@ class Run {
       const Destination& destination = job.destinations[d];
       if (job.copies(destination)) continue;
       check_convertible(job, *destination.planned, decoder);
-      at_least(scratch.blocks[d], stored_bytes(destination.planned->type, slab.count));
+      at_least(scratch.blocks[d], buffer_bytes(destination, slab));
       encodes = true;
     }
     if (encodes) {
@@ -317,6 +393,10 @@ class Run {
         for (std::size_t d = 0; d < destinations; ++d) {
           const Destination& destination = job.destinations[d];
           if (job.copies(destination)) continue;
+          if (destination.planned->format) {
+            encode_parts(tile, destination, nonfinite != 0, surveys_of(job_index, d), scratch, d);
+            continue;
+          }
           std::byte* blocks =
               scratch.blocks[d].data() + stored_bytes(destination.planned->type, at);
           encode(tile, destination, nonfinite != 0, statistic, scratch, blocks);
@@ -328,6 +408,11 @@ class Run {
       const Destination& destination = job.destinations[d];
       const DType type = destination.planned->type;
       ErrorStats& stats = stats_[job_index][index * destinations + d];
+      if (destination.planned->format) {
+        stats = scratch.sums[d].total();
+        write_parts(number, job, destination, slab, surveys_of(job_index, d), scratch.blocks[d]);
+        continue;
+      }
       std::span<const std::byte> bytes = fetched;
       if (job.copies(destination)) {
         stats.values = slab.count;
@@ -342,6 +427,75 @@ class Run {
     end_turn(number);
   }
 
+  double surveys_of(std::size_t job, std::size_t destination) const {
+    return surveys_[job][destination].result;
+  }
+
+  static std::uint64_t buffer_bytes(const Destination& destination, const Slab& slab) {
+    if (!destination.planned->format) return stored_bytes(destination.planned->type, slab.count);
+    std::uint64_t bytes = 0;
+    for (const WeightPart& part : destination.parts)
+      if (part.entry_values != 0) bytes += part.lines * entry_bytes(part, slab.count);
+    return bytes;
+  }
+
+  // The values of a tile, what is not finite replaced by zero if that was asked for.
+  static const float* encodable(const Tile& tile, bool nonfinite, Scratch& scratch) {
+    if (!nonfinite) return tile.values;  // else only --nonfinite zero gets here
+    float* zeroed = at_least(scratch.zeroed, tile.count);
+    for (std::uint64_t i = 0; i < tile.count; ++i)
+      zeroed[i] = std::isfinite(tile.values[i]) ? tile.values[i] : 0.0F;
+    return zeroed;
+  }
+
+  // Encodes a tile into the parts of a checkpoint's weight, which stand one after the other in the
+  // destination's buffer, and adds up what was lost.
+  void encode_parts(const Tile& tile, const Destination& destination, bool nonfinite, double survey,
+                    Scratch& scratch, std::size_t d) const {
+    const std::uint64_t columns = tile.job.tensor->shape.row_values();
+    std::vector<std::byte*> parts;
+    std::byte* buffer = scratch.blocks[d].data();
+    for (const WeightPart& part : destination.parts) {
+      parts.push_back(nullptr);
+      if (part.entry_values == 0) continue;
+      parts.back() = buffer + entry_bytes(part, tile.first);  // lines: a tile is a slab
+      buffer += part.lines * entry_bytes(part, tile.slab.count);
+    }
+    float* decoded = at_least(scratch.decoded, tile.count);
+    const MatrixRows rows{encodable(tile, nonfinite, scratch), tile.count / columns, columns,
+                          survey};
+    destination.planned->format->encode(tile.job.matrix(), rows, parts, decoded);
+    scratch.sums[d].add(tile.first, tile.source, decoded, tile.count);
+    if (scratch.sums[d].saturated() != 0) {
+      const auto bad =
+          std::find_if_not(decoded, decoded + tile.count, [](float x) { return std::isfinite(x); });
+      fail_too_large(tile, *destination.planned, static_cast<std::uint64_t>(bad - decoded));
+    }
+  }
+
+  void write_parts(std::uint64_t number, const Job& job, const Destination& destination,
+                   const Slab& slab, double survey, const std::vector<std::byte>& buffer) {
+    const std::byte* from = buffer.data();
+    for (std::size_t p = 0; p < destination.parts.size(); ++p) {
+      const WeightPart& part = destination.parts[p];
+      const std::uint64_t begin = destination.planned->parts[p].offset;
+      if (part.entry_values == 0) {
+        if (slab.first == 0) {
+          const auto bytes = destination.planned->format->once(job.matrix(), p, survey);
+          write(number, destination, begin, bytes);
+        }
+        continue;
+      }
+      const std::uint64_t line = part.bytes() / part.lines;
+      const std::uint64_t at = entry_bytes(part, slab.first);
+      const std::uint64_t stride = entry_bytes(part, slab.count);
+      for (std::uint64_t l = 0; l < part.lines; ++l)
+        write(number, destination, begin + l * line + at,
+              {from + l * stride, std::min(stride, line - at)});
+      from += part.lines * stride;
+    }
+  }
+
   std::span<std::byte> fetch_slab(const Job& job, const Slab& slab, Scratch& scratch) const {
     const ValueNode& value = *job.tensor->value;
     const std::uint64_t bytes = stored_bytes(value.type, slab.count);
@@ -352,6 +506,7 @@ class Run {
 
   void check_convertible(const Job& job, const PlannedTensor& planned,
                          const Quantizer* decoder) const {
+    if (decoder && planned.format) return;
     const Quantizer* encoder = find_quantizer(planned.type);
     if (encoder && encoder->importance == ImportanceUse::required && !planned.importance) {
       fail(ErrorCode::QZ07, std::string(model_.source->path()), {},
@@ -405,8 +560,9 @@ class Run {
     if (found.values == 0) return 0;
     for (const Destination& destination : job.destinations) {
       const NonFinite policy = outputs_[destination.output].plan->nonfinite;
-      const bool blocks = is_quantized(destination.planned->type) &&
-                          destination.planned->type != job.tensor->value->type;
+      const bool blocks =
+          destination.planned->format || (is_quantized(destination.planned->type) &&
+                                          destination.planned->type != job.tensor->value->type);
       if (policy == NonFinite::error || (policy != NonFinite::zero && blocks)) {
         const Place place = locate(*job.tensor->value, *model_.source, found.first);
         fail(ErrorCode::QZ01, place.file, place.offset, nonfinite_text(job, found.first));
@@ -458,7 +614,6 @@ class Run {
     const Shape& shape = tile.job.tensor->shape;
     const PlannedTensor& planned = *destination.planned;
     const Quantizer& quantizer = *find_quantizer(planned.type);
-    const float* values = tile.values;
     if (planned.exact && !tile.job.copies(destination)) {
       if (encode_exactly(planned.type, tile.job.tensor->value->type, tile.source, tile.count,
                          blocks))
@@ -467,12 +622,7 @@ class Run {
            "tensor " + quoted(planned.name) + " is no longer on the grid of " +
                std::string(info(planned.type).name));
     }
-    if (nonfinite && is_quantized(planned.type)) {  // only --nonfinite zero gets here
-      float* zeroed = at_least(scratch.zeroed, tile.count);
-      for (std::uint64_t i = 0; i < tile.count; ++i)
-        zeroed[i] = std::isfinite(values[i]) ? values[i] : 0.0F;
-      values = zeroed;
-    }
+    const float* values = encodable(tile, nonfinite && is_quantized(planned.type), scratch);
     const std::uint64_t row = shape.row_values();
     const std::uint64_t matrix =
         shape.rank() < 2 ? shape.values() : row * shape.dims()[shape.rank() - 2];
@@ -560,7 +710,7 @@ class Run {
     const Place place = locate(*tile.job.tensor->value, *model_.source, index);
     fail(ErrorCode::QZ02, place.file, place.offset,
          "tensor " + quoted(planned.name) + " holds a value too large for " +
-             std::string(info(planned.type).name) + ", index " + std::to_string(index));
+             std::string(planned.type_name()) + ", index " + std::to_string(index));
   }
 
   // Streams are written slab after slab: a worker waits until all slabs before its own are out.
@@ -617,6 +767,11 @@ class Run {
   std::vector<std::vector<ErrorStats>>
       stats_;  // per job: slab x destination, each written by one worker
   std::vector<NonFiniteCount> nonfinite_;  // per job
+  struct Survey {
+    std::vector<double> slabs;
+    double result = 0;
+  };
+  std::vector<std::vector<Survey>> surveys_;  // per job and destination
   std::uint64_t total_slabs_ = 0;
   std::uint64_t total_bytes_ = 0;
   std::uint64_t read_ahead_slabs_ = 0;

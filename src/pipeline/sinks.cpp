@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,11 +18,14 @@
 #include "quantize/sink.hpp"
 
 #include "core/atomic_file.hpp"
+#include "core/input_file.hpp"
 #include "core/sha256.hpp"
 #include "pipeline/gguf_header.hpp"
 
 namespace quantize {
 namespace {
+
+namespace fs = std::filesystem;
 
 // A digest of one written run of bytes, for --verify.
 struct WrittenRun {
@@ -211,7 +217,142 @@ class StreamSink final : public Sink {
   std::uint64_t position_ = 0;
 };
 
+// A directory: made under another name beside its own, which it gets when it is complete.
+class DirectorySink final : public Sink {
+ public:
+  DirectorySink(std::string path, const SinkOptions& options, Warnings& warnings)
+      : path_(std::move(path)), options_(options), warnings_(warnings) {
+    while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+  }
+  ~DirectorySink() override {
+    files_.reset();
+    std::error_code ignored;
+    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  }
+  DirectorySink(const DirectorySink&) = delete;
+  DirectorySink& operator=(const DirectorySink&) = delete;
+
+  void begin(const Plan& plan) override {
+    plan_ = &plan;
+    check_target();
+    temporary_ = make_temporary();
+    SinkOptions inside = options_;
+    inside.if_exists = IfExists::fail;
+    inside.inputs.clear();
+    files_ = std::make_unique<FileSink>(temporary_, inside, warnings_);
+    files_->begin(plan);
+  }
+  void write(std::size_t file, std::size_t tensor, std::uint64_t offset,
+             std::span<const std::byte> bytes) override {
+    files_->write(file, tensor, offset, bytes);
+  }
+  void start_write_back() noexcept override {
+    if (files_) files_->start_write_back();
+  }
+  bool sequential() const noexcept override { return false; }
+
+  void finish() override {
+    files_->finish();
+    files_->publish();
+    for (const SideFile& side : plan_->side_files) write_side_file(side);
+  }
+  void publish() override {
+    std::string old;
+    if (target_status(path_).kind != TargetKind::absent) {
+      check_target();
+      old = make_temporary();
+      rename(path_, old);
+    }
+    rename(temporary_, path_);
+    temporary_ = old;  // removed at the end
+    published_ = true;
+  }
+  void withdraw() noexcept override {
+    std::error_code ignored;
+    if (published_) fs::remove_all(path_, ignored);
+  }
+  std::vector<std::string> paths() const override {
+    std::vector<std::string> paths;
+    for (const PlannedFile& file : plan_->files) paths.push_back(piece_path(path_, file));
+    return paths;
+  }
+
+ private:
+  // Only a checkpoint is replaced, and never one that is read.
+  void check_target() const {
+    const TargetKind kind = target_status(path_).kind;
+    if (kind == TargetKind::absent) return;
+    if (kind != TargetKind::directory)
+      fail(ErrorCode::OUT04, path_, {}, "the output exists and is not a directory");
+    if (options_.if_exists != IfExists::replace)
+      fail(ErrorCode::OUT02, path_, {}, "the output exists; --force replaces it");
+    std::error_code ignored;
+    for (const SourceFile& input : options_.inputs) {
+      const fs::path parent = fs::path(input.path).parent_path();
+      if (fs::equivalent(parent.empty() ? fs::path(".") : parent, path_, ignored))
+        fail(ErrorCode::OUT03, path_, {}, "the output is the directory of an input");
+    }
+    if (!fs::exists(path_ + "/config.json", ignored))
+      fail(ErrorCode::OUT04, path_, {}, "the output exists and is not a model directory");
+  }
+
+  // An empty directory of a name that no other has, beside the output.
+  std::string make_temporary() const {
+    const std::size_t slash = path_.rfind('/');
+    const std::size_t name = slash == std::string::npos ? 0 : slash + 1;
+    std::string made = path_.substr(0, name) + "." + path_.substr(name) + ".XXXXXX";
+    if (mkdtemp(made.data()) == nullptr)
+      fail_output(errno, path_, "creating the output's directory", ErrorCode::OUT01);
+    std::error_code ignored;
+    fs::permissions(made,
+                    fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
+                        fs::perms::others_exec,
+                    fs::perm_options::add, ignored);
+    return made;
+  }
+
+  void rename(const std::string& from, const std::string& to) const {
+    if (std::rename(from.c_str(), to.c_str()) != 0)
+      fail_output(errno, path_, "naming the output's directory", ErrorCode::OUT10);
+  }
+
+  void write_side_file(const SideFile& side) {
+    constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+    const std::string path = temporary_ + '/' + side.name;
+    if (side.text) {
+      AtomicFile out(path, false, side.text->size(), warnings_);
+      out.write_at(0, {reinterpret_cast<const std::byte*>(side.text->data()), side.text->size()});
+      out.finish();
+      out.publish();
+      return;
+    }
+    const InputFile in(*plan_->side_directory, side.name);
+    AtomicFile out(path, false, in.size(), warnings_);
+    std::vector<std::byte> piece;
+    for (std::uint64_t at = 0; at < in.size(); at += kPiece) {
+      piece.resize(std::min(kPiece, in.size() - at));
+      in.read(at, piece);
+      out.write_at(at, piece);
+    }
+    out.finish();
+    out.publish();
+  }
+
+  std::string path_;
+  SinkOptions options_;
+  Warnings& warnings_;
+  const Plan* plan_ = nullptr;
+  std::string temporary_;
+  std::unique_ptr<FileSink> files_;
+  bool published_ = false;
+};
+
 }  // namespace
+
+std::unique_ptr<Sink> make_directory_sink(const std::string& path, const SinkOptions& options,
+                                          Warnings& warnings) {
+  return std::make_unique<DirectorySink>(path, options, warnings);
+}
 
 std::unique_ptr<Sink> make_file_sink(const std::string& path, const SinkOptions& options,
                                      Warnings& warnings) {

@@ -12,6 +12,7 @@
 
 #include "core/checked.hpp"
 #include "formats/gguf/layout.hpp"
+#include "plan/checkpoint.hpp"
 #include "plan/rules.hpp"
 
 namespace quantize {
@@ -382,6 +383,10 @@ void check_names(const Model& model, const std::vector<PlannedTensor>& tensors,
 
 }  // namespace
 
+std::string_view PlannedTensor::type_name() const noexcept {
+  return format ? format->name() : info(type).name;
+}
+
 std::uint64_t Plan::bytes() const noexcept {
   std::uint64_t total = 0;
   for (const PlannedFile& file : files) total += file.bytes();
@@ -398,6 +403,7 @@ double Plan::bits_per_weight() const noexcept {
 
 Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
                bool require_importance) {
+  if (recipe.target.checkpoint) return plan_checkpoint(model, recipe, warnings);
   if (model.tensors.empty() && !keeps_types(*recipe.target.preset)) {
     fail(ErrorCode::QZ08, std::string(model.source->path()), {},
          "the file holds no tensors, so there is nothing to quantize");
@@ -518,7 +524,7 @@ std::string explain(const Plan& plan, std::string_view tensor) {
       if (planned.name != tensor) continue;
       std::string text = quoted(planned.name) + " " + planned.shape.text() + ": " +
                          std::string(info(planned.source_type).name) + " -> " +
-                         std::string(info(planned.type).name) + ", " + planned.rule;
+                         std::string(planned.type_name()) + ", " + planned.rule;
       if (planned.wanted) {
         text += "; " + std::string(info(*planned.wanted).name) +
                 " was replaced: " + planned.substitution;

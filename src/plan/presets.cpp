@@ -6,6 +6,7 @@
 #include "quantize/plan.hpp"
 
 #include "core/near_names.hpp"
+#include "plan/checkpoint.hpp"
 #include "plan/rules.hpp"
 
 namespace quantize {
@@ -104,6 +105,7 @@ std::string near_misses(std::string_view name) {
   std::vector<std::string_view> known;
   for (const Preset& preset : kPresets) known.push_back(preset.name);
   for (const TargetAlias& alias : kAliases) known.push_back(alias.name);
+  for (const CheckpointName& checkpoint : checkpoint_names()) known.push_back(checkpoint.name);
   const std::string list = near_names(name, known);
   return list.empty() ? "a name that 'quantize types' lists" : list + " (see 'quantize types')";
 }
@@ -119,7 +121,8 @@ std::uint32_t guessed_file_type(DType most_frequent) {
 }
 
 bool is_lossless(const Recipe& recipe) noexcept {
-  return recipe.lossless || recipe.target.preset->name == "lossless";
+  const Preset* preset = recipe.target.preset;  // none for checkpoints
+  return recipe.lossless || (preset && preset->name == "lossless");
 }
 
 Target find_target(std::string_view text) {
@@ -134,6 +137,10 @@ Target find_target(std::string_view text) {
   }
   if (const auto type = type_from_name(wanted)) {
     if (const Preset* preset = preset_of(*type)) return {preset, true, uppered(info(*type).name)};
+  }
+  if (auto checkpoint = find_checkpoint(name)) {
+    const std::string label = checkpoint->label;
+    return {nullptr, false, label, nullptr, std::move(checkpoint)};
   }
   fail(ErrorCode::USE04, {}, {}, "unknown target", std::string(text), near_misses(name));
 }

@@ -42,7 +42,7 @@ void write_csv(std::span<const InputReport> inputs, std::ostream& out) {
         const ErrorStats& error = tensor.error;
         out << index++ << ',' << field(report.model) << ',' << field(report.target) << ','
             << field(tensor.name) << ',' << field(tensor.shape.text()) << ','
-            << info(tensor.source_type).name << ',' << info(tensor.type).name << ','
+            << info(tensor.source_type).name << ',' << tensor.type_name << ','
             << (tensor.wanted ? info(*tensor.wanted).name : "") << ',' << int{tensor.copied} << ','
             << int{tensor.importance} << ',' << tensor.shape.values() << ',' << tensor.bytes_before
             << ',' << tensor.bytes_after << ',';

@@ -55,7 +55,7 @@ Object tensor_object(const TensorReport& tensor) {
   return Object{{"name", string(tensor.name)},
                 {"shape", std::move(shape)},
                 {"source_type", info(tensor.source_type).name},
-                {"type", info(tensor.type).name},
+                {"type", tensor.type_name},
                 {"copied", tensor.copied},
                 {"importance", tensor.importance},
                 {"rule", string(tensor.rule)},

@@ -34,7 +34,7 @@ inline Object number(double value) {
 inline Object types_array(const Summary& summary) {
   Object types = Object::array();
   for (const TypeShare& share : summary.types) {
-    types.push_back({{"type", info(share.type).name},
+    types.push_back({{"type", share.type_name},
                      {"tensors", share.tensors},
                      {"values", share.values},
                      {"bytes", share.bytes}});

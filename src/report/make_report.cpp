@@ -52,6 +52,7 @@ Report make_report(const Model& model, const Plan& plan) {
       tensor.shape = planned.shape;
       tensor.source_type = planned.source_type;
       tensor.type = planned.type;
+      tensor.type_name = planned.type_name();
       tensor.bytes_before = source_bytes_of(model, model.tensors[planned.model_tensor]);
       tensor.bytes_after = planned.bytes;
       tensor.copied = planned.copied;

@@ -40,7 +40,7 @@ void write_output(const Report& report, std::ostream& out) {
   }
   out << "\n| type | tensors | weights | bytes |\n|---|---:|---:|---:|\n";
   for (const TypeShare& share : summary.types) {
-    out << "| " << info(share.type).name << " | " << grouped(share.tensors) << " | "
+    out << "| " << share.type_name << " | " << grouped(share.tensors) << " | "
         << grouped(share.values) << " | " << grouped(share.bytes) << " |\n";
   }
   if (summary.error.values != 0) {
@@ -53,7 +53,7 @@ void write_output(const Report& report, std::ostream& out) {
         << "|---|---|---:|---:|---:|---:|\n";
     row("all encoded tensors", "", summary.error);
     for (const TensorReport* tensor : summary.worst) {
-      row(inert(tensor->name), info(tensor->type).name, tensor->error);
+      row(inert(tensor->name), tensor->type_name, tensor->error);
     }
   }
   out << '\n';

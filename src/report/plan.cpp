@@ -46,7 +46,7 @@ std::string label_text(const Target& target) {
 std::string types_text(const Summary& summary) {
   std::string text;
   for (const report::TypeShare& share : summary.types) {
-    text += (text.empty() ? "" : " ") + type_name(share.type) + ":" + std::to_string(share.tensors);
+    text += (text.empty() ? "" : " ") + share.type_name + ":" + std::to_string(share.tensors);
   }
   return text;
 }
@@ -66,7 +66,7 @@ void write_tensors(const Plan& plan, std::ostream& out) {
   for (const PlannedFile& file : plan.files) {
     for (const PlannedTensor& tensor : file.tensors) {
       table.row({"  " + escape(tensor.name), tensor.shape.text(), type_name(tensor.source_type),
-                 type_name(tensor.type), grouped(tensor.bytes), escape(tensor.rule)});
+                 std::string(tensor.type_name()), grouped(tensor.bytes), escape(tensor.rule)});
     }
   }
   table.print(out);
@@ -160,7 +160,7 @@ Object plan_object(const Model& model, const Plan& plan, const PlanTextOptions& 
           {{"name", report::string(tensor.name)},
            {"shape", std::move(shape)},
            {"source_type", info(tensor.source_type).name},
-           {"type", info(tensor.type).name},
+           {"type", tensor.type_name()},
            {"bytes", tensor.bytes},
            {"offset", tensor.offset},
            {"rule", report::string(tensor.rule)},
@@ -168,7 +168,7 @@ Object plan_object(const Model& model, const Plan& plan, const PlanTextOptions& 
     }
   }
   return Object{{"target", report::string(plan.target.label)},
-                {"preset", plan.target.preset->name},
+                {"preset", plan.target.preset ? Object(plan.target.preset->name) : Object(nullptr)},
                 {"bytes", plan.bytes()},
                 {"bits_per_weight", report::number(plan.bits_per_weight())},
                 {"ratio", report::number(summary.ratio)},

@@ -8,15 +8,15 @@ namespace quantize::report {
 
 Summary summarize(const Report& report, std::size_t worst_count) {
   Summary summary;
-  std::map<DType, TypeShare> types;
+  std::map<std::pair<DType, std::string>, TypeShare> types;
   std::map<std::tuple<DType, DType, std::string>, std::size_t> substitutions;
   std::uint64_t bytes_before = 0;
 
   for (const TensorReport& tensor : report.tensors) {
     const std::uint64_t values = tensor.shape.values();
     bytes_before += tensor.bytes_before;
-    TypeShare& share = types[tensor.type];
-    share.type = tensor.type;
+    TypeShare& share = types[{tensor.type, tensor.type_name}];
+    share.type_name = tensor.type_name;
     ++share.tensors;
     share.values += values;
     share.bytes += tensor.bytes_after;

@@ -11,7 +11,7 @@
 namespace quantize::report {
 
 struct TypeShare {
-  DType type{};
+  std::string type_name;
   std::uint64_t tensors = 0, values = 0, bytes = 0;
 };
 

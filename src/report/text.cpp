@@ -67,8 +67,8 @@ void write_output(const Report& report, std::ostream& out) {
   Table types;
   types.row({"type", "tensors", "weights", "bytes", "of file"});
   for (const TypeShare& share : summary.types) {
-    types.row({type_name(share.type), grouped(share.tensors), grouped(share.values),
-               grouped(share.bytes), percent(share.bytes, report.output_bytes)});
+    types.row({share.type_name, grouped(share.tensors), grouped(share.values), grouped(share.bytes),
+               percent(share.bytes, report.output_bytes)});
   }
   types.print(out);
   write_errors(report, summary, out);

@@ -12,8 +12,8 @@ declare -A allowed=(
   [arch]=""
   [report]=""
   [convert]="formats arch quant"
-  [plan]="arch quant convert formats/gguf/layout.hpp"
-  [pipeline]="quant convert plan report formats/gguf"
+  [plan]="arch quant convert formats/gguf/layout.hpp formats/safetensors/layout.hpp"
+  [pipeline]="quant convert plan report formats/gguf formats/safetensors/layout.hpp"
 )
 bad=0
 for layer in "${!allowed[@]}"; do

@@ -17,23 +17,32 @@ namespace {
 struct Job {
   std::string input;
   Warnings warnings;
-  Model model;
+  // As GGUF has it, and as checkpoints have it; only what the targets need.
+  std::optional<Model> converted, unconverted;
   std::vector<Plan> plans;         // one per target
   std::vector<std::string> paths;  // of the outputs, by plan
   InputReport report;
   bool failed = false;
 };
 
+const Model& model_for(const Request& request, Job& job, const Target& target) {
+  std::optional<Model>& model = target.checkpoint ? job.unconverted : job.converted;
+  if (!model) {
+    model = target.checkpoint ? open_unconverted(job.input, request.open, job.warnings)
+                              : open_model(job.input, request.open, job.warnings);
+    if (!target.checkpoint) find_exact_types_if_asked(request, *model);
+  }
+  return *model;
+}
+
 void prepare(const Request& request, const std::shared_ptr<const ImportanceData>& importance,
              Job& job) {
   job.report.path = job.input;
   apply_strict(request, job.warnings);
-  job.model = open_model(job.input, request.open, job.warnings);
-  find_exact_types_if_asked(request, job.model);
   for (const Target& target : request.targets) {
-    job.plans.push_back(
-        make_plan(job.model, recipe_for(request, target, importance), job.warnings));
-    job.paths.push_back(output_path(request, job.model, target));
+    const Model& model = model_for(request, job, target);
+    job.plans.push_back(make_plan(model, recipe_for(request, target, importance), job.warnings));
+    job.paths.push_back(output_path(request, model, target));
   }
 }
 
@@ -85,9 +94,12 @@ class Conversion {
     for (const auto& job : jobs_) {
       if (job->failed) continue;
       names.outputs.insert(names.outputs.end(), job->paths.begin(), job->paths.end());
-      for (const SourceFile& file : job->model.source->files()) {
-        names.inputs.push_back(file.path);
-        sources_.push_back(file);
+      for (const auto* model : {&job->converted, &job->unconverted}) {
+        if (!*model) continue;
+        for (const SourceFile& file : (*model)->source->files()) {
+          names.inputs.push_back(file.path);
+          sources_.push_back(file);
+        }
       }
     }
     check_distinct(names);
@@ -121,7 +133,7 @@ class Conversion {
         wanted.push_back(i);
         continue;
       }
-      Report kept = make_report(job.model, job.plans[i]);
+      Report kept = make_report(model_for(request_, job, job.plans[i].target), job.plans[i]);
       kept.files.push_back({job.paths[i], job.plans[i].bytes()});
       kept.notes.emplace_back(
           "kept: the file has the planned size and header; its weights were not compared");
@@ -134,7 +146,14 @@ class Conversion {
     const char* after = "; nothing was written";
     try {
       const std::vector<std::size_t> wanted = wanted_outputs(job);
-      if (!wanted.empty()) convert_outputs(job, wanted, after);
+      std::vector<std::size_t> files, directories;
+      for (const std::size_t i : wanted)
+        (job.plans[i].target.checkpoint ? directories : files).push_back(i);
+      for (const auto& outputs : {files, directories}) {
+        if (outputs.empty()) continue;
+        const Model& model = model_for(request_, job, job.plans[outputs.front()].target);
+        convert_outputs(job, model, outputs, after);
+      }
       job.report.warnings = job.warnings.entries();
       log_warnings(job.warnings);
       if (!request_.quiet && !request_.json && request_.output != "-") {
@@ -150,7 +169,8 @@ class Conversion {
     }
   }
 
-  void convert_outputs(Job& job, const std::vector<std::size_t>& wanted, const char*& after) {
+  void convert_outputs(Job& job, const Model& model, const std::vector<std::size_t>& wanted,
+                       const char*& after) {
     SinkOptions sink_options;
     sink_options.if_exists =
         request_.if_exists == IfExists::skip ? IfExists::fail : request_.if_exists;
@@ -160,8 +180,9 @@ class Conversion {
     std::vector<std::unique_ptr<Sink>> sinks;
     std::vector<Output> outputs;
     for (const std::size_t i : wanted) {
-      sinks.push_back(job.paths[i] == "-"
-                          ? make_stdout_sink(sink_options)
+      sinks.push_back(job.paths[i] == "-" ? make_stdout_sink(sink_options)
+                      : job.plans[i].target.checkpoint
+                          ? make_directory_sink(job.paths[i], sink_options, job.warnings)
                           : make_file_sink(job.paths[i], sink_options, job.warnings));
       outputs.push_back({&job.plans[i], sinks.back().get()});
     }
@@ -177,7 +198,7 @@ class Conversion {
       after = "";  // from here on the sinks know what remains
     };
     const auto start = std::chrono::steady_clock::now();
-    quantize::run(job.model, outputs, options, job.warnings);
+    quantize::run(model, outputs, options, job.warnings);
     progress.clear();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     spdlog::info("info: {}: {} outputs in {:.2f} s", escape(job.input), wanted.size(),

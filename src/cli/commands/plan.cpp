@@ -34,6 +34,19 @@ std::vector<Plan> make_plans(const Request& request, const Model& model,
   return plans;
 }
 
+void write_plans(const Request& request, const Model& model,
+                 const std::shared_ptr<const ImportanceData>& importance, Warnings& warnings,
+                 std::ostream& text) {
+  const std::vector<Plan> plans = make_plans(request, model, importance, warnings);
+  if (request.explain) {
+    for (const Plan& made : plans) text << explanation(request, made);
+    return;
+  }
+  const bool memory = request.ram != 0 || request.context != 0;
+  write_plan(model, plans, {request.json, request.tensors, memory, request.context, request.ram},
+             text);
+}
+
 }  // namespace
 
 int plan(const Request& request) {
@@ -43,19 +56,21 @@ int plan(const Request& request) {
     try {
       Warnings warnings;
       apply_strict(request, warnings);
-      Model model = open_model(input, request.open, warnings);
-      find_exact_types_if_asked(request, model);
-      const std::vector<Plan> plans = make_plans(request, model, importance, warnings);
+      std::ostringstream text;
+      for (const bool checkpoints : {false, true}) {
+        Request part = request;
+        part.targets.clear();
+        for (const Target& target : request.targets)
+          if (bool(target.checkpoint) == checkpoints) part.targets.push_back(target);
+        // Without targets, every preset; checkpoints only by name.
+        if (part.targets.empty() && (checkpoints || !request.targets.empty())) continue;
+        Model model = checkpoints ? open_unconverted(input, request.open, warnings)
+                                  : open_model(input, request.open, warnings);
+        if (!checkpoints) find_exact_types_if_asked(part, model);
+        write_plans(part, model, importance, warnings, text);
+      }
       log_warnings(warnings);
       if (request.quiet) continue;
-      std::ostringstream text;
-      if (request.explain) {
-        for (const Plan& made : plans) text << explanation(request, made);
-      } else {
-        const bool memory = request.ram != 0 || request.context != 0;
-        write_plan(model, plans,
-                   {request.json, request.tensors, memory, request.context, request.ram}, text);
-      }
       print(text.str());
     } catch (const Error& error) {
       if (error.code() == ErrorCode::OUT11) throw;

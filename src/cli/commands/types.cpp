@@ -37,6 +37,11 @@ int types(const Request& request) {
     text += fmt::format("  {:<10} = {}{}{}\n", alias.name, alias.preset,
                         alias.about.empty() ? "" : ": ", alias.about);
   }
+  text +=
+      "\nCheckpoints for other loaders (--to), with -g32, -g64, -g128, -channel, -sym, -asym,\n"
+      "-absmax, -percentile, -mse where the format has a choice\n";
+  for (const CheckpointName& checkpoint : checkpoint_names())
+    text += fmt::format("  {:<15} {}\n", checkpoint.name, checkpoint.about);
   text += fmt::format(
       "\nTypes (--tensor-type; --to type:NAME makes every tensor of that type)\n"
       "  {:<10} {:>15} {:>6} {:>6}  {}\n",

@@ -1,0 +1,141 @@
+#include "quant/checkpoint/integer_grid.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/float16.hpp"
+
+namespace quantize {
+namespace {
+
+constexpr float kRounder =
+    12582912.0F;              // 1.5 x 2^23: a sum with it rounds to an integer, half even
+constexpr int kShrinks = 24;  // candidates of ScaleRule::mse ...
+constexpr float kShrinkStep = 1.0F / 48;  // ... each so much smaller
+
+// NaN becomes `low`.
+float clamped(float x, float low, float high) noexcept {
+  const float above = x > low ? x : low;
+  return above < high ? above : high;
+}
+float rounded(float x) noexcept { return (x + kRounder) - kRounder; }
+
+struct Range {
+  float low = 0, high = 0;  // low <= 0 <= high
+};
+
+Range extremes(const float* values, std::uint64_t count) noexcept {
+  Range range;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    range.low = values[i] < range.low ? values[i] : range.low;
+    range.high = values[i] > range.high ? values[i] : range.high;
+  }
+  return range;
+}
+
+Range clipped_extremes(const IntegerGrid& grid, const float* values, std::uint64_t count) {
+  std::vector<float> sorted(values, values + count);
+  if (grid.symmetric) {
+    for (float& x : sorted) x = std::fabs(x);
+  }
+  std::sort(sorted.begin(), sorted.end());
+  const auto cut = static_cast<std::size_t>(grid.clipped * static_cast<double>(count));
+  const float high = std::max(0.0F, sorted[sorted.size() - 1 - cut]);
+  return {grid.symmetric ? -high : std::min(0.0F, sorted[cut]), high};
+}
+
+float smallest_scale(DType type) noexcept {
+  return type == DType::f16 ? 0x1p-10F : type == DType::bf16 ? 0x1p-7F : 0x1p-23F;
+}
+
+GridScale scale_of(const IntegerGrid& grid, Range range) noexcept {
+  GridScale out;
+  if (grid.symmetric) {
+    out.scale = std::max(-range.low, range.high) / (grid.top() / 2);
+    out.zero = grid.middle();
+  } else {
+    out.scale = (range.high - range.low) / grid.top();
+  }
+  out.scale = round_to_type(grid.scale_type, out.scale);
+  if (out.scale == 0) out.scale = smallest_scale(grid.scale_type);
+  if (!grid.symmetric) {
+    const float shift = grid.rounds_sum ? grid.middle() : 0.0F;
+    const float zero = (-shift) - range.low / out.scale;
+    out.zero = rounded(clamped(zero, -shift, grid.top() - shift)) + shift;
+  }
+  return out;
+}
+
+float decoded_value(const GridScale& scale, float code) noexcept {
+  return scale.scale * (code - scale.zero);
+}
+
+float code_of(const IntegerGrid& grid, const GridScale& scale, float value) noexcept {
+  const float x = value / scale.scale;
+  if (grid.rounds_sum) {
+    const float zero = scale.zero - grid.middle();
+    return rounded(clamped(x + zero, -grid.middle(), grid.middle() - 1)) + grid.middle();
+  }
+  return rounded(clamped(x, -scale.zero, grid.top() - scale.zero)) + scale.zero;
+}
+
+double squared_error(const IntegerGrid& grid, const GridScale& scale, const float* values,
+                     std::uint64_t count) noexcept {
+  float lanes[8] = {};
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const float error = decoded_value(scale, code_of(grid, scale, values[i])) - values[i];
+    lanes[i % 8] += error * error;
+  }
+  double sum = 0;
+  for (const float lane : lanes) sum += static_cast<double>(lane);
+  return sum;
+}
+
+}  // namespace
+
+float round_to_type(DType type, float value) noexcept {
+  if (type == DType::f16) return half_to_float(float_to_half(value));
+  if (type == DType::bf16) return bfloat16_to_float(float_to_bfloat16(value));
+  return value;
+}
+
+void store_plain(DType type, float value, std::byte* out) noexcept {
+  if (type == DType::f32) {
+    std::memcpy(out, &value, sizeof value);
+    return;
+  }
+  const std::uint16_t half = type == DType::f16 ? float_to_half(value) : float_to_bfloat16(value);
+  std::memcpy(out, &half, sizeof half);
+}
+
+GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count) {
+  if (grid.rule == ScaleRule::percentile)
+    return scale_of(grid, clipped_extremes(grid, values, count));
+  const Range range = extremes(values, count);
+  GridScale best = scale_of(grid, range);
+  if (grid.rule == ScaleRule::absmax) return best;
+  double least = squared_error(grid, best, values, count);
+  for (int i = 1; i < kShrinks; ++i) {
+    const float factor = 1 - static_cast<float>(i) * kShrinkStep;
+    const GridScale next = scale_of(grid, {range.low * factor, range.high * factor});
+    const double error = squared_error(grid, next, values, count);
+    if (error < least) {
+      least = error;
+      best = next;
+    }
+  }
+  return best;
+}
+
+void grid_codes(const IntegerGrid& grid, const GridScale& scale, const float* values,
+                std::uint64_t count, std::uint8_t* codes, float* decoded) noexcept {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const float code = code_of(grid, scale, values[i]);
+    codes[i] = static_cast<std::uint8_t>(static_cast<int>(code));
+    decoded[i] = decoded_value(scale, code);
+  }
+}
+
+}  // namespace quantize

@@ -1,0 +1,35 @@
+// What the containers of integer codes share: rows quantized group by group, and dense packing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "quant/checkpoint/integer_grid.hpp"
+#include "quant/checkpoint/weight_format.hpp"
+
+namespace quantize {
+
+struct IntegerRows {
+  std::vector<std::uint8_t> codes;  // rows x columns
+  std::vector<float> scales;        // rows x groups
+  std::vector<std::uint8_t> zeros;  // rows x groups
+};
+
+// Groups per row; `group` 0 is the whole row.
+std::uint64_t groups_of(const MatrixSize& size, std::uint64_t group) noexcept;
+std::string group_refusal(const MatrixSize& size, std::uint64_t group);
+
+IntegerRows quantize_rows(const IntegerGrid& grid, std::uint64_t group, const MatrixRows& rows,
+                          float* decoded);
+
+// Codes of `bits` bits one after the other, lowest bits first, in words of 32 bits that are
+// `word_stride` words apart. `codes` are `code_stride` apart. The last word is filled with zeros.
+void pack_words(const std::uint8_t* codes, std::uint64_t code_stride, std::uint64_t count,
+                unsigned bits, std::byte* words, std::uint64_t word_stride) noexcept;
+
+constexpr std::uint64_t word_count(std::uint64_t codes, unsigned bits) noexcept {
+  return (codes * bits + 31) / 32;
+}
+
+}  // namespace quantize
