@@ -671,6 +671,26 @@ Family choose_family(const Configuration& configuration, const OpenOptions& opti
       "for example " + nearest);
 }
 
+// The shape of a tensor whose leading dimensions were folded to be written (decision 30). The same
+// key also records shapes cut into other rows; those are not this project's to restore.
+std::optional<Shape> original_shape(const Metadata& metadata, const SourceTensor& tensor) {
+  const auto* array = metadata.get<MetaArray>("comfy.gguf.orig_shape." + tensor.name);
+  const auto* stated = array ? std::get_if<std::vector<std::int32_t>>(array) : nullptr;
+  if (!stated || stated->size() <= kMaxRank || stated->size() > Shape::kMaxRank ||
+      std::any_of(stated->begin(), stated->end(), [](std::int32_t d) { return d < 1; }))
+    return std::nullopt;
+  // Folding undone must be folding: the last dimensions stay, whatever the product.
+  const auto dims = tensor.shape.dims();
+  std::vector<std::uint64_t> original(stated->begin(), stated->end());
+  std::uint64_t left = tensor.shape.values();
+  for (const std::uint64_t d : original) {
+    if (left % d != 0) return std::nullopt;
+    left /= d;
+  }
+  if (left != 1 || dims.empty() || original.back() != dims.back()) return std::nullopt;
+  return Shape(original);
+}
+
 }  // namespace
 
 Model convert_directory(const Directory& directory, const std::string& directory_name,
@@ -762,18 +782,6 @@ Model convert_tensors_only(std::shared_ptr<const Source> source, const OpenOptio
     if (tensor.name.size() > gguf::kMaxTensorName)
       warnings.add(ErrorCode::QZ04, path, tensor.name_offset,
                    "name " + quoted(tensor.name) + " is longer than most readers accept");
-    const auto dims = tensor.shape.dims();
-    if (dims.size() > kMaxRank) {
-      // The leading dimensions become one; the shape is kept beside the tensor.
-      std::vector<std::int32_t> original;
-      for (const std::uint64_t d : dims) original.push_back(static_cast<std::int32_t>(d));
-      model.metadata.append("comfy.gguf.orig_shape." + tensor.name, MetaArray(std::move(original)));
-      std::vector<std::uint64_t> folded(dims.end() - 3, dims.end());
-      std::uint64_t leading = 1;
-      for (std::size_t d = 0; d + 3 < dims.size(); ++d) leading *= dims[d];
-      folded.insert(folded.begin(), leading);
-      out.value = reshape(out.value, Shape(folded));
-    }
     out.shape = out.value->shape;
     const bool real =
         tensor.type == DType::f32 || tensor.type == DType::f16 || tensor.type == DType::bf16;
@@ -805,9 +813,11 @@ Model take_gguf(std::shared_ptr<const Source> source) {
     const SourceTensor& tensor = model.source->tensors()[i];
     ModelTensor out;
     out.name = tensor.name;
-    out.shape = tensor.shape;
     out.stored_type = tensor.type;
     out.value = read_tensor(*model.source, i);
+    if (const auto original = original_shape(model.metadata, tensor))
+      out.value = reshape(out.value, *original);
+    out.shape = out.value->shape;
     out.source_tensors = {i};
     model.tensors.push_back(std::move(out));
   }

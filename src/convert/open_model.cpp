@@ -89,7 +89,9 @@ Opened open(const std::string& path, const OpenOptions& options, Warnings& warni
       open_directory(path);
       break;
     case InputKind::weight_index:
+      out.only_file = split(path).name;
       open_directory(split(path).directory);
+      out.only_file.clear();  // all of the set
       break;
     case InputKind::safetensors: {
       const SplitPath parts = split(path);

@@ -24,7 +24,7 @@ std::shared_ptr<const Source> open_safetensors(const std::string& path, Warnings
 
 // The weights of a model directory (by index, model*.safetensors, or the only one), in the
 // reference converter's order: files sorted by name, then tensor names by code point.
-// `only_file`: that member alone, unless the index lists it (decision 34).
+// `only_file`: that index, or that member alone unless the index lists it (decision 34).
 std::shared_ptr<const Source> open_directory_weights(std::shared_ptr<const Directory> directory,
                                                      const std::string& only_file,
                                                      Warnings& warnings);

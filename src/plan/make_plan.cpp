@@ -1,6 +1,7 @@
 // From a model and a recipe to every byte count of the output: names, order, types, metadata and
 // offsets, before a weight is read.
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <set>
@@ -475,8 +476,13 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
       planned.importance = importance_for(items[i], planned, recipe, warnings, missing);
     if (tensor.shape.rank() > kMaxWrittenRank) {
       std::vector<std::int32_t> dims;
-      for (const std::uint64_t d : tensor.shape.dims())
+      for (const std::uint64_t d : tensor.shape.dims()) {
+        if (d > std::numeric_limits<std::int32_t>::max())
+          fail(ErrorCode::QZ03, std::string(model.source->path()), std::nullopt,
+               "the shape of tensor " + quoted(planned.name) + " cannot be recorded",
+               tensor.shape.text(), "dimensions of 31 bits");
         dims.push_back(static_cast<std::int32_t>(d));
+      }
       metadata.set_at_end("comfy.gguf.orig_shape." + planned.name, MetaArray(std::move(dims)));
     }
     planned.bytes = stored_bytes(planned.type, planned.shape.values());

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "quantize/escape.hpp"
 #include "quantize/report.hpp"
 
 #include "report/summary.hpp"
@@ -80,8 +81,11 @@ Report make_report(const Model& model, const Plan& plan) {
                              std::string(info(type).name) +
                              " exactly: their values lie on its grid");
   if (!model.ignored.empty()) {
+    std::string names;
+    for (const std::string& name : model.ignored)
+      names += (names.empty() ? "" : ", ") + escape(name);
     report.notes.push_back(std::to_string(model.ignored.size()) +
-                           " source tensors are not in the output, by rule or request");
+                           " source tensors are not in the output, by rule or request: " + names);
   }
   const auto requantized = static_cast<std::size_t>(std::count_if(
       report.tensors.begin(), report.tensors.end(),

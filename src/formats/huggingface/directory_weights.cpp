@@ -30,11 +30,25 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-std::optional<WeightIndex> read_index(const Directory& directory, Warnings& warnings) {
-  auto text = directory.read(huggingface::kIndexName, huggingface::kMaxIndexBytes);
+// The index called as transformers calls it, else the only one there is (diffusers has other
+// names).
+std::string find_index(const Directory& directory) {
+  if (directory.contains(huggingface::kIndexName)) return std::string(huggingface::kIndexName);
+  std::vector<std::string> found;
+  for (const std::string& name : directory.names())
+    if (name.find(".safetensors.") != std::string::npos && huggingface::is_index_name(name))
+      found.push_back(name);
+  if (found.size() > 1)
+    fail(ErrorCode::IX06, directory.path(), {}, "several weight indexes: name one", joined(found));
+  return found.empty() ? std::string() : found.front();
+}
+
+std::optional<WeightIndex> read_index(const Directory& directory, const std::string& name,
+                                      Warnings& warnings) {
+  if (name.empty()) return std::nullopt;
+  auto text = directory.read(name, huggingface::kMaxIndexBytes);
   if (!text) return std::nullopt;
-  return huggingface::parse_weight_index(std::move(*text),
-                                         directory.path_of(huggingface::kIndexName), warnings);
+  return huggingface::parse_weight_index(std::move(*text), directory.path_of(name), warnings);
 }
 
 [[noreturn]] void fail_without_weights(const Directory& directory,
@@ -145,8 +159,9 @@ void check_total_size(const std::vector<Found>& all, const WeightIndex& index, W
 std::shared_ptr<const Source> open_directory_weights(std::shared_ptr<const Directory> directory,
                                                      const std::string& only_file,
                                                      Warnings& warnings) {
-  auto index = read_index(*directory, warnings);
-  const bool alone = !only_file.empty() && !(index && index->lists(only_file));
+  const bool names_index = huggingface::is_index_name(only_file);
+  auto index = read_index(*directory, names_index ? only_file : find_index(*directory), warnings);
+  const bool alone = !only_file.empty() && !names_index && !(index && index->lists(only_file));
   if (alone) index.reset();
 
   std::vector<std::string> names;

@@ -46,6 +46,11 @@ bool WeightIndex::lists(std::string_view shard) const {
   return std::binary_search(shards.begin(), shards.end(), shard);
 }
 
+bool is_index_name(std::string_view name) noexcept {
+  constexpr std::string_view suffix = ".index.json";
+  return name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
+}
+
 bool is_shard_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= kMaxFileName && is_alphanumeric(name.front()) &&
          std::all_of(

@@ -1,5 +1,6 @@
-// model.safetensors.index.json: which tensor is in which file. Its file names are the only names
-// that a directory's content may choose, so each passes one rule before anything is opened.
+// model.safetensors.index.json and its like: which tensor is in which file. Its file names are the
+// only names that a directory's content may choose, so each passes one rule before anything is
+// opened.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,9 @@ struct WeightIndex {
 // One path component of [A-Za-z0-9][A-Za-z0-9._-]*, at most 255 bytes, without "..", that ends in
 // ".safetensors".
 bool is_shard_name(std::string_view name) noexcept;
+
+// Ends in ".index.json".
+bool is_index_name(std::string_view name) noexcept;
 
 // ".bin", ".pt", ".pth", ".ckpt": Python pickles, which are never read.
 bool is_pickle_name(std::string_view name) noexcept;
