@@ -32,8 +32,7 @@ void write_errors(const Report& report, const Summary& summary, std::ostream& ou
   table.row(error_row("all encoded tensors", "", summary.error));
   if (!summary.worst.empty()) table.row({"worst:"});
   for (const TensorReport* tensor : summary.worst) {
-    table.row(
-        error_row("  " + escape(tensor->name, kNameWidth), type_name(tensor->type), tensor->error));
+    table.row(error_row("  " + escape(tensor->name, kNameWidth), tensor->type_name, tensor->error));
   }
   out << '\n';
   table.print(out);
