@@ -10,7 +10,10 @@
 set -u
 command=$(realpath "$1")
 folder=$(realpath "$3")
-if [ -n "$2" ]; then shim=$(realpath "$2"); elif grep -q '\$shim' "$folder/script"; then exit 77; fi
+if [ -n "$2" ]; then shim=$(realpath "$2"); elif grep -q '\$shim' "$folder/script"; then
+  echo "SKIPPED: no library can be preloaded into an emulated command" >&2
+  exit 77
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/run"

@@ -14,6 +14,7 @@
 
 #include "support/golden_model.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/test_name.hpp"
 
 namespace quantize {
 namespace {
@@ -47,13 +48,8 @@ TEST_P(Families, AreConvertedAsTheReferenceDoes) {
   test::expect_golden(model, golden);
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, Families, ::testing::ValuesIn(models()), [](const auto& row) {
-  std::string name = row.param;
-  std::replace_if(
-      name.begin(), name.end(),
-      [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Golden, Families, ::testing::ValuesIn(models()),
+                         [](const auto& row) { return test::test_name(row.param); });
 
 }  // namespace
 }  // namespace quantize

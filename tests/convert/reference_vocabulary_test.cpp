@@ -12,6 +12,7 @@
 
 #include "support/describe.hpp"
 #include "support/process.hpp"
+#include "support/test_name.hpp"
 #include "support/vocabulary_case.hpp"
 
 namespace quantize {
@@ -38,14 +39,8 @@ TEST_P(ReferenceKeys, AreThoseOfTheReferenceConverter) {
   EXPECT_EQ(Text(codes), vocabulary.described.value("warnings", Text::array()));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Golden, ReferenceKeys, ::testing::ValuesIn(test::vocabulary_case_names()), [](const auto& row) {
-      std::string name = row.param;
-      std::replace_if(
-          name.begin(), name.end(),
-          [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Golden, ReferenceKeys, ::testing::ValuesIn(test::vocabulary_case_names()),
+                         [](const auto& row) { return test::test_name(row.param); });
 
 }  // namespace
 }  // namespace quantize

@@ -8,20 +8,28 @@
 
 #include "quantize/quantize.hpp"
 
+#include "core/sha256.hpp"
 #include "support/temporary_directory.hpp"
+#include "support/test_name.hpp"
 
 namespace quantize::test {
 namespace {
 
 const std::string kModel = QUANTIZE_TEST_DATA "/data/techdoc-llama-3m";
 
-class Checkpoint : public ::testing::TestWithParam<const char*> {
+// The beginning of the weights' SHA-256: the same with every compiler and on every processor.
+struct Golden {
+  const char* target;
+  const char* hash;
+};
+
+class Checkpoint : public ::testing::TestWithParam<Golden> {
  protected:
   std::string make(const std::string& path, unsigned threads) const {
     Warnings warnings;
     const Model model = open_unconverted(kModel, {}, warnings);
     Recipe recipe;
-    recipe.target = find_target(GetParam());
+    recipe.target = find_target(GetParam().target);
     const Plan plan = make_plan(model, recipe, warnings);
     const auto sink = make_directory_sink(path, {}, warnings);
     const Output output{&plan, sink.get()};
@@ -35,24 +43,29 @@ class Checkpoint : public ::testing::TestWithParam<const char*> {
   }
 };
 
-TEST_P(Checkpoint, IsTheSameForAnyNumberOfThreads) {
+TEST_P(Checkpoint, HasTheSameBytesForAnyNumberOfThreads) {
   const quantize::testing::TemporaryDirectory folder;
   const std::string one = make(folder.path_of("one"), 1);
   EXPECT_TRUE(one == make(folder.path_of("three"), 3));
+  EXPECT_EQ(sha256_hex(one).substr(0, 16), GetParam().hash);
   EXPECT_TRUE(std::filesystem::exists(folder.path_of("one/config.json")));
   EXPECT_TRUE(std::filesystem::exists(folder.path_of("one/tokenizer.model")));
   EXPECT_THROW(make(folder.path_of("one"), 1), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, Checkpoint,
-                         ::testing::Values("ct:int8", "ct:int4-g32-asym", "bnb:int8", "nf4",
-                                           "bnb:fp4-plain", "gptq", "awq", "fp8:tensor",
-                                           "fp8:block", "ct:mxfp4", "modelopt:nvfp4"),
-                         [](const auto& target) {
-                           std::string name = target.param;
-                           for (char& c : name) c = c == ':' || c == '-' ? '_' : c;
-                           return name;
-                         });
+                         ::testing::Values(Golden{"ct:int8", "e064fc1ffd094d70"},
+                                           Golden{"ct:int4-g32-asym", "f7eb536ec680e6e7"},
+                                           Golden{"bnb:int8", "dab1cb75b9b68660"},
+                                           Golden{"nf4", "121ebec707a21bd8"},
+                                           Golden{"bnb:fp4-plain", "b98bdbcf97f67101"},
+                                           Golden{"gptq", "f6e80411cb9bf833"},
+                                           Golden{"awq", "0a5f28714b7387a9"},
+                                           Golden{"fp8:tensor", "53002cdf5e99d881"},
+                                           Golden{"fp8:block", "51752065e8c25f91"},
+                                           Golden{"ct:mxfp4", "66f94acd648c6e59"},
+                                           Golden{"modelopt:nvfp4", "45c9d1c366578348"}),
+                         [](const auto& row) { return test_name(row.param.target); });
 
 }  // namespace
 }  // namespace quantize::test

@@ -11,14 +11,12 @@ namespace {
 
 constexpr std::uint64_t kZeroRows = 32;  // rows whose packed zero points fill whole words
 
-class CompressedTensorsFormat : public WeightFormat {
+class CompressedTensorsFormat : public IntegerFormat {
  public:
   CompressedTensorsFormat(const IntegerGrid& grid, std::uint64_t group)
-      : grid_(grid), group_(group), name_("int" + std::to_string(grid.bits)) {
+      : IntegerFormat(grid, group) {
     grid_.rounds_sum = true;
   }
-  std::string_view name() const noexcept override { return name_; }
-  std::string refusal(const MatrixSize& size) const override { return group_refusal(size, group_); }
 
  protected:
   // Scales have the model's own type.
@@ -37,10 +35,6 @@ class CompressedTensorsFormat : public WeightFormat {
     for (std::size_t i = 0; i < rows.scales.size(); ++i)
       store_plain(matrix.type, rows.scales[i], out + i * step);
   }
-
-  IntegerGrid grid_;
-  std::uint64_t group_;
-  std::string name_;
 };
 
 class IntQuantized final : public CompressedTensorsFormat {

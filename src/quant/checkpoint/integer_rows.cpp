@@ -4,8 +4,6 @@
 
 namespace quantize {
 
-std::vector<std::byte> WeightFormat::once(const Matrix&, std::size_t, double) const { return {}; }
-
 std::uint64_t groups_of(const MatrixSize& size, std::uint64_t group) noexcept {
   return group == 0 ? 1 : size.columns / group;
 }

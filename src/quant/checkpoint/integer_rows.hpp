@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quant/checkpoint/integer_grid.hpp"
@@ -19,6 +20,20 @@ struct IntegerRows {
 // Groups per row; `group` 0 is the whole row.
 std::uint64_t groups_of(const MatrixSize& size, std::uint64_t group) noexcept;
 std::string group_refusal(const MatrixSize& size, std::uint64_t group);
+
+// A container of integer codes; `group` 0 is the whole row.
+class IntegerFormat : public WeightFormat {
+ public:
+  IntegerFormat(const IntegerGrid& grid, std::uint64_t group)
+      : grid_(grid), group_(group), name_("int" + std::to_string(grid.bits)) {}
+  std::string_view name() const noexcept override { return name_; }
+  std::string refusal(const MatrixSize& size) const override { return group_refusal(size, group_); }
+
+ protected:
+  IntegerGrid grid_;
+  std::uint64_t group_;
+  std::string name_;
+};
 
 IntegerRows quantize_rows(const IntegerGrid& grid, std::uint64_t group, const MatrixRows& rows,
                           float* decoded);

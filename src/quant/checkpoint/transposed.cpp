@@ -14,17 +14,15 @@ constexpr std::uint64_t kUnit = 32;  // rows and columns whose codes fill whole 
 // The place of output column j of eight in an AWQ word, in steps of four bits.
 constexpr std::array<unsigned, 8> kAwqPlace = {0, 4, 1, 5, 2, 6, 3, 7};
 
-class TransposedFormat : public WeightFormat {
+class TransposedFormat : public IntegerFormat {
  public:
-  TransposedFormat(const IntegerGrid& grid, std::uint64_t group)
-      : grid_(grid), group_(group), name_("int" + std::to_string(grid.bits)) {}
-  std::string_view name() const noexcept override { return name_; }
+  using IntegerFormat::IntegerFormat;
   std::uint64_t row_unit(const MatrixSize&) const override { return kUnit; }
   std::string refusal(const MatrixSize& size) const override {
     if (size.rows % kUnit != 0 || size.columns % kUnit != 0)
       return "its size " + std::to_string(size.rows) + " x " + std::to_string(size.columns) +
              " is not in multiples of 32";
-    return group_refusal(size, group_);
+    return IntegerFormat::refusal(size);
   }
 
  protected:
@@ -38,10 +36,6 @@ class TransposedFormat : public WeightFormat {
       for (std::uint64_t g = 0; g < groups; ++g)
         store_plain(grid_.scale_type, rows.scales[r * groups + g], out + (g * count + r) * 2);
   }
-
-  IntegerGrid grid_;
-  std::uint64_t group_;
-  std::string name_;
 };
 
 class Gptq final : public TransposedFormat {

@@ -75,7 +75,10 @@ class WeightFormat {
   virtual void encode(const Matrix& matrix, const MatrixRows& rows,
                       std::span<std::byte* const> parts, float* decoded) const = 0;
   // The bytes of part `index`, which has entry_values 0.
-  virtual std::vector<std::byte> once(const Matrix& matrix, std::size_t index, double survey) const;
+  virtual std::vector<std::byte> once(const Matrix& /*matrix*/, std::size_t /*index*/,
+                                      double /*survey*/) const {
+    return {};
+  }
 };
 
 // Bytes that `values` weights take in one line of a part.
