@@ -145,6 +145,7 @@ struct SideFile {
 struct PlannedFile {
   std::string name;                     // in its directory; empty for GGUF files
   std::uint32_t piece = 0, pieces = 1;  // of a split set
+  bool numbered = false;                // its name ends in -00001-of-00001 (--keep-split: even one)
   Metadata metadata;
   std::vector<PlannedTensor> tensors;  // in file order
   std::uint64_t header_bytes = 0;      // magic to the padded start of the data

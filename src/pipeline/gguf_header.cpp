@@ -32,7 +32,7 @@ std::vector<std::byte> planned_header(const PlannedFile& file) {
 
 std::string piece_path(const std::string& path, const PlannedFile& file) {
   if (!file.name.empty()) return path + '/' + file.name;
-  if (file.pieces <= 1) return path;
+  if (!file.numbered) return path;
   const std::string_view suffix = ".gguf";
   std::string stem = path;
   if (stem.size() > suffix.size() &&

@@ -23,6 +23,7 @@ constexpr std::uint32_t kQuantizationVersion = 2;
 constexpr std::uint32_t kGuessedFileType = 1024;
 constexpr std::size_t kMaxOverrideText = 127;  // the reference cuts its strings there
 constexpr std::size_t kMaxWrittenRank = 4;
+constexpr std::size_t kMaxPieces = 65535;  // split.count has 16 bits
 
 bool is_float(DType type) noexcept {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16;
@@ -90,6 +91,7 @@ void sort_as_reference(std::vector<Item>& items, const Model& model, bool keep_s
     std::stable_sort(items.begin(), items.end(), [&](const Item& a, const Item& b) {
       const auto place = [&](const Item& item) {
         const auto& sources = model.tensors[item.model_tensor].source_tensors;
+        if (sources.empty()) return std::pair<std::uint64_t, std::uint64_t>(0, 0);
         const SourceTensor& t = model.source->tensors()[sources.front()];
         return std::pair<std::uint64_t, std::uint64_t>(t.file, t.data_offset);
       };
@@ -311,25 +313,24 @@ Metadata make_metadata(const Model& model, const Recipe& recipe,
   return metadata;
 }
 
-// Where one piece of a split output ends and the next begins.
+// The pieces of a split output. With --keep-split these are the source's, by number: the first may
+// be left with metadata only.
 std::vector<std::vector<PlannedTensor>> split(std::vector<PlannedTensor> tensors,
                                               const Model& model, const Recipe& recipe) {
   std::vector<std::vector<PlannedTensor>> pieces(1);
   std::uint64_t bytes = 0;
-  std::uint32_t file = 0;
   for (PlannedTensor& tensor : tensors) {
-    bool next = false;
     if (recipe.keep_split) {
       const auto& sources = model.tensors[tensor.model_tensor].source_tensors;
-      const std::uint32_t source_file =
-          sources.empty() ? 0 : model.source->tensors()[sources.front()].file;
-      next = source_file != file;
-      file = source_file;
-    } else {
-      next = (recipe.split_max_tensors != 0 && pieces.back().size() >= recipe.split_max_tensors) ||
-             (recipe.split_max_bytes != 0 && bytes + tensor.bytes > recipe.split_max_bytes);
+      const std::size_t file = sources.empty() ? 0 : model.source->tensors()[sources.front()].file;
+      if (file >= pieces.size()) pieces.resize(file + 1);
+      pieces[file].push_back(std::move(tensor));
+      continue;
     }
-    if (next && !pieces.back().empty()) {
+    const bool full =
+        (recipe.split_max_tensors != 0 && pieces.back().size() >= recipe.split_max_tensors) ||
+        (recipe.split_max_bytes != 0 && bytes + tensor.bytes > recipe.split_max_bytes);
+    if (full && !pieces.back().empty()) {
       pieces.emplace_back();
       bytes = 0;
     }
@@ -507,10 +508,16 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
 
   const auto total_tensors = static_cast<std::int32_t>(tensors.size());
   std::vector<std::vector<PlannedTensor>> pieces = split(std::move(tensors), model, recipe);
+  if (pieces.size() > kMaxPieces) {
+    fail(ErrorCode::USE03, std::string(model.source->path()), {},
+         "the output would be split into too many pieces", std::to_string(pieces.size()),
+         "at most " + std::to_string(kMaxPieces) + ", with a larger --split-max-size");
+  }
   for (std::size_t p = 0; p < pieces.size(); ++p) {
     PlannedFile file;
     file.piece = static_cast<std::uint32_t>(p);
     file.pieces = static_cast<std::uint32_t>(pieces.size());
+    file.numbered = recipe.keep_split || pieces.size() > 1;
     if (p == 0) file.metadata = metadata;
     if (pieces.size() > 1) {
       file.metadata.set_at_end("split.no", static_cast<std::uint16_t>(p));

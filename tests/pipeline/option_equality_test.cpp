@@ -157,6 +157,18 @@ const std::vector<Case>& cases() {
        split_in(3),
        {"q4_k_m", "q5_k_m", "copy"},
        [](M, R r, O o) { r.keep_split = o.keep_split = true; }},
+      {"kept_single",
+       kLlama,
+       {"q4_k_m", "copy"},
+       [](M, R r, O o) { r.keep_split = o.keep_split = true; }},
+      {"kept_split_empty_first",
+       [] {
+         ModelShape shape = split_in(3);
+         shape.empty_first = true;
+         return shape;
+       }(),
+       {"q4_k_m", "copy"},
+       [](M, R r, O o) { r.keep_split = o.keep_split = true; }},
       {"kept_split_pruned",
        split_in(4),
        {"q4_k_s", "iq3_xxs"},
@@ -237,6 +249,7 @@ TEST_P(OptionEquality, IsThatOfTheReference) {
     const auto sink = make_file_sink(path("ours.gguf"), {}, warnings);
     const Output output{&plan, sink.get()};
     run(model, {&output, 1}, {}, warnings);
+    ASSERT_EQ(sink->paths().size(), recipe.keep_split ? GetParam().shape.pieces : 1U);
     const std::string theirs = path(recipe.keep_split ? "theirs" : "theirs.gguf");
     ASSERT_EQ(Oracle::instance().quantize_file(model_.paths[0], theirs, options), 0U);
     for (const std::string& ours : sink->paths()) {

@@ -69,6 +69,16 @@ ErrorCode code_of(const Model& model, const Recipe& recipe) {
   return ErrorCode::BUG01;
 }
 
+TEST(Plan, CountsPiecesInSixteenBits) {
+  const Model model = llama(9363, 32, 8, 32, false);  // 65544 tensors
+  Recipe recipe = recipe_for("copy");
+  recipe.split_max_tensors = 2;
+  Warnings warnings;
+  EXPECT_EQ(make_plan(model, recipe, warnings).files.size(), 32772);
+  recipe.split_max_tensors = 1;
+  EXPECT_EQ(code_of(model, recipe), ErrorCode::USE03);
+}
+
 TEST(Plan, GivesSensitiveTensorsMoreBits) {
   Warnings warnings;
   const Plan plan = make_plan(llama(16, 32, 8, 256, false), recipe_for("q4_k_m"), warnings);

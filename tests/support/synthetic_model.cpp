@@ -103,7 +103,9 @@ SyntheticModel write_model(const ModelShape& m, const std::string& path) {
   SyntheticModel model;
   model.tensors = tensors_of(m);
   Random random(m.width * 131 + m.layers);
-  const std::size_t each = (model.tensors.size() + m.pieces - 1) / m.pieces;
+  const std::size_t empty = m.empty_first ? 1 : 0;
+  const std::size_t filled = m.pieces - empty;
+  const std::size_t each = (model.tensors.size() + filled - 1) / filled;
   for (std::size_t piece = 0; piece < m.pieces; ++piece) {
     testing::GgufBuilder builder;
     if (piece == 0) add_keys(m, builder);
@@ -112,8 +114,8 @@ SyntheticModel write_model(const ModelShape& m, const std::string& path) {
           .key("split.count", static_cast<std::uint16_t>(m.pieces))
           .key("split.tensors.count", static_cast<std::int32_t>(model.tensors.size()));
     }
-    for (std::size_t i = piece * each; i < std::min((piece + 1) * each, model.tensors.size());
-         ++i) {
+    const std::size_t end = std::min((piece + 1 - empty) * each, model.tensors.size());
+    for (std::size_t i = piece < empty ? end : (piece - empty) * each; i < end; ++i) {
       const auto& [name, shape] = model.tensors[i];
       const bool small = shape.rank() < 2 || name.find("ffn_gate_inp") != name.npos;
       const DType type = small ? DType::f32 : m.type;

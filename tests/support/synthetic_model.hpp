@@ -23,6 +23,7 @@ struct ModelShape {
   std::uint32_t pieces = 1;     // of a split model
   bool heads_by_layer = false;  // the number of key-value heads as an array
   bool fused = false;           // queries, keys and values in one matrix; no gate
+  bool empty_first = false;     // the first piece holds metadata only
 };
 void PrintTo(const ModelShape& shape, std::ostream* out);  // for the names of the tests
 
