@@ -31,7 +31,7 @@ class Sink {
   virtual void finish() = 0;   // W8 to W10: everything but the name
   virtual void publish() = 0;  // W11 to W13
   // Removes the names that publish() created (a later output of the same run failed); files that
-  // replaced older ones stay.
+  // replaced older ones stay, directories give way to those that they replaced.
   virtual void withdraw() noexcept {}
   virtual std::vector<std::string> paths() const = 0;
 };
@@ -59,7 +59,7 @@ std::unique_ptr<Sink> make_stdout_sink(const SinkOptions& options);
 // Thrown when a stop flag was set; not an Error.
 struct Stopped {};
 
-// Removes the temporary files of all unfinished outputs and reports of this process, for a signal
+// Removes the temporary files and directories of all unfinished outputs and reports of this process, for a signal
 // handler that is about to end it.
 void remove_temporaries() noexcept;
 

@@ -11,6 +11,8 @@
 #include "quantize/error.hpp"
 #include "quantize/source.hpp"
 
+#include "core/temporary.hpp"
+
 namespace quantize {
 
 class AtomicFile {
@@ -40,16 +42,14 @@ class AtomicFile {
 
  private:
   void create_unnamed_or_named(Warnings& warnings);
-  void remove_stale_temporaries(Warnings& warnings) const;
 
   std::string path_;
-  std::string name_;  // last component
+  OutputPlace place_;
   bool replace_ = false;
   std::uint64_t bytes_ = 0;
-  int directory_ = -1;
   int descriptor_ = -1;
-  std::string temporary_;                        // name in the directory; empty: unnamed
-  struct NamedTemporary* registered_ = nullptr;  // the same for remove_temporaries()
+  std::string temporary_;                 // name in the directory; empty: unnamed
+  NamedTemporary* registered_ = nullptr;  // the same for remove_temporaries()
   unsigned mode_ = 0666;
   bool published_ = false;
 };

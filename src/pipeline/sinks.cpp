@@ -2,11 +2,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 
 #include "quantize/sink.hpp"
 
+#include "core/atomic_directory.hpp"
 #include "core/atomic_file.hpp"
 #include "core/input_file.hpp"
 #include "core/sha256.hpp"
@@ -224,22 +224,15 @@ class DirectorySink final : public Sink {
       : path_(std::move(path)), options_(options), warnings_(warnings) {
     while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   }
-  ~DirectorySink() override {
-    files_.reset();
-    std::error_code ignored;
-    if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
-  }
-  DirectorySink(const DirectorySink&) = delete;
-  DirectorySink& operator=(const DirectorySink&) = delete;
 
   void begin(const Plan& plan) override {
     plan_ = &plan;
     check_target();
-    temporary_ = make_temporary();
+    directory_.emplace(path_, options_.if_exists == IfExists::replace, warnings_);
     SinkOptions inside = options_;
     inside.if_exists = IfExists::fail;
     inside.inputs.clear();
-    files_ = std::make_unique<FileSink>(temporary_, inside, warnings_);
+    files_ = std::make_unique<FileSink>(directory_->temporary_path(), inside, warnings_);
     files_->begin(plan);
   }
   void write(std::size_t file, std::size_t tensor, std::uint64_t offset,
@@ -257,19 +250,11 @@ class DirectorySink final : public Sink {
     for (const SideFile& side : plan_->side_files) write_side_file(side);
   }
   void publish() override {
-    std::string old;
-    if (target_status(path_).kind != TargetKind::absent) {
-      check_target();
-      old = make_temporary();
-      rename(path_, old);
-    }
-    rename(temporary_, path_);
-    temporary_ = old;  // removed at the end
-    published_ = true;
+    check_target();
+    directory_->publish();
   }
   void withdraw() noexcept override {
-    std::error_code ignored;
-    if (published_) fs::remove_all(path_, ignored);
+    if (directory_) directory_->withdraw();
   }
   std::vector<std::string> paths() const override {
     std::vector<std::string> paths;
@@ -296,29 +281,9 @@ class DirectorySink final : public Sink {
       fail(ErrorCode::OUT04, path_, {}, "the output exists and is not a model directory");
   }
 
-  // An empty directory of a name that no other has, beside the output.
-  std::string make_temporary() const {
-    const std::size_t slash = path_.rfind('/');
-    const std::size_t name = slash == std::string::npos ? 0 : slash + 1;
-    std::string made = path_.substr(0, name) + "." + path_.substr(name) + ".XXXXXX";
-    if (mkdtemp(made.data()) == nullptr)
-      fail_output(errno, path_, "creating the output's directory", ErrorCode::OUT01);
-    std::error_code ignored;
-    fs::permissions(made,
-                    fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read |
-                        fs::perms::others_exec,
-                    fs::perm_options::add, ignored);
-    return made;
-  }
-
-  void rename(const std::string& from, const std::string& to) const {
-    if (std::rename(from.c_str(), to.c_str()) != 0)
-      fail_output(errno, path_, "naming the output's directory", ErrorCode::OUT10);
-  }
-
   void write_side_file(const SideFile& side) {
     constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
-    const std::string path = temporary_ + '/' + side.name;
+    const std::string path = directory_->temporary_path() + '/' + side.name;
     if (side.text) {
       AtomicFile out(path, false, side.text->size(), warnings_);
       out.write_at(0, {reinterpret_cast<const std::byte*>(side.text->data()), side.text->size()});
@@ -342,9 +307,8 @@ class DirectorySink final : public Sink {
   SinkOptions options_;
   Warnings& warnings_;
   const Plan* plan_ = nullptr;
-  std::string temporary_;
-  std::unique_ptr<FileSink> files_;
-  bool published_ = false;
+  std::optional<AtomicDirectory> directory_;
+  std::unique_ptr<FileSink> files_;  // goes before the directory
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 # Writes a source that names the checked-out commit: -DSOURCE=ROOT -DOUTPUT=FILE. Outside of a
 # checkout of its own (a release archive, perhaps inside another repository) it is "unknown".
+cmake_policy(VERSION 3.25)
 set(commit "unknown")
 if(EXISTS ${SOURCE}/.git)
   execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD
