@@ -348,7 +348,10 @@ class KeyWriter {
 };
 
 bool has_namespace(const std::string& key) {
-  return key.rfind("general.", 0) == 0 || key.rfind("tokenizer.", 0) == 0;
+  static constexpr std::string_view kNamespaces[] = {"general.", "tokenizer.", "diffusion.",
+                                                     "xielu."};
+  return std::any_of(std::begin(kNamespaces), std::end(kNamespaces),
+                     [&](std::string_view start) { return key.starts_with(start); });
 }
 
 }  // namespace

@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "quantize/escape.hpp"
+#include "quantize/quantizer.hpp"
 
 #include "convert/metadata_keys.hpp"
 #include "convert/rope.hpp"
+#include "convert/value.hpp"
 
 namespace quantize {
 namespace {
@@ -265,6 +267,7 @@ class Scope::Evaluation {
       return truth(std::any_of(tensors.begin(), tensors.end(),
                                [&](const SourceTensor& t) { return t.name == a.text; }));
     }
+    if (word == "first_value") return first_value(a);
     if (word == "contains") {
       if (a.kind == Kind::text && b.kind == Kind::text)
         return truth(a.text.find(b.text) != std::string::npos);
@@ -287,11 +290,12 @@ class Scope::Evaluation {
       require_number(b);
       return (word == "min") == (b.number() < a.number()) ? b : a;
     }
-    if (word == "int" || word == "ceil" || word == "floor") {
+    if (word == "int" || word == "ceil" || word == "floor" || word == "round") {
       if (a.kind == Kind::integer) return a;
-      const double whole = word == "int"    ? std::trunc(a.real)
-                           : word == "ceil" ? std::ceil(a.real)
-                                            : std::floor(a.real);
+      const double whole = word == "int"     ? std::trunc(a.real)
+                           : word == "ceil"  ? std::ceil(a.real)
+                           : word == "floor" ? std::floor(a.real)
+                                             : std::nearbyint(a.real);  // halves to even
       if (std::fabs(whole) > static_cast<double>(kMost))
         scope_.refuse(ErrorCode::CF04, a, "a value makes a size out of range");
       return integer(static_cast<std::int64_t>(whole), a.at);
@@ -301,9 +305,39 @@ class Scope::Evaluation {
       if (x < 0 || x > 1) scope_.refuse(ErrorCode::CF04, a, "a probability is out of range");
       return quantize::real(normal_quantile(static_cast<float>(x)), {});
     }
-    if (x < 0 || (word == "log" && x == 0))
+    if (word == "pow") {
+      if (!b) return {};
+      require_number(b);
+      const double power = std::pow(x, b.number());
+      if (!std::isfinite(power)) scope_.refuse(ErrorCode::CF04, a, "a value is out of range");
+      return quantize::real(power, a.at);
+    }
+    if (x < 0 || (word != "sqrt" && x == 0))
       scope_.refuse(ErrorCode::CF04, a, "a value is out of range");
-    return quantize::real(word == "sqrt" ? std::sqrt(x) : std::log(x), a.at);
+    return quantize::real(word == "sqrt"   ? std::sqrt(x)
+                          : word == "log2" ? std::log2(x)
+                                           : std::log(x),
+                          a.at);
+  }
+
+  // A weight that the reference writes as metadata. {n} in the name is the number n.
+  Operand first_value(const Operand& name) const {
+    std::string wanted = name.text;
+    if (const std::size_t at = wanted.find("{n}"); at != std::string::npos && !numbers_.empty())
+      wanted.replace(at, 3, std::to_string(numbers_[0]));
+    const auto& tensors = scope_.source_.tensors();
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const SourceTensor& t) { return t.name == wanted; });
+    const bool plain =
+        found != tensors.end() &&
+        (found->type == DType::f32 || found->type == DType::f16 || found->type == DType::bf16);
+    if (!plain || found->shape.values() == 0) return {};
+    const auto index = static_cast<std::size_t>(found - tensors.begin());
+    std::vector<std::byte> raw(static_cast<std::size_t>(stored_bytes(found->type, 1)));
+    fetch(*read_tensor(scope_.source_, index), scope_.source_, 0, 1, raw);
+    float decoded = 0;
+    find_quantizer(found->type)->decode(raw.data(), 1, &decoded);
+    return quantize::real(static_cast<double>(decoded), {});
   }
 
   std::int64_t occurrences(const Operand& list, const Operand& value) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "convert/tokenizer/files.hpp"
 #include "convert/tokenizer/hf_vocabulary.hpp"
@@ -19,6 +20,7 @@ namespace {
 constexpr std::string_view kWordStart = "\u2581";
 constexpr float kPaddingScore = -10000;
 constexpr float kAddedScore = -1000;
+constexpr std::string_view kChatEnd = "<|im_end|>";
 
 enum TokenType : std::int32_t { normal = 1, unknown, control, user_defined, unused, byte };
 
@@ -119,6 +121,10 @@ class Routes {
         return true;
       case VocabularyRoute::sentencepiece_phi3:
         return files_.tokenizer_class != "GPT2Tokenizer" && sentencepiece(&Routes::set_stated);
+      case VocabularyRoute::internlm2:
+        return internlm2();
+      case VocabularyRoute::internlm3:
+        return internlm3();
       case VocabularyRoute::llama_hf:
         return llama_hf();
       case VocabularyRoute::gemma4:
@@ -189,9 +195,18 @@ class Routes {
   using SetAdded = void (*)(Vocabulary&, std::uint64_t, const std::string&, bool);
 
   bool sentencepiece(SetAdded set) {
+    std::optional<Vocabulary> vocabulary = sentencepiece_tokens(set);
+    if (!vocabulary) return false;
+    const std::uint64_t count = vocabulary->tokens.size();
+    append_lists("llama", "default", *vocabulary, true);
+    append_special_tokens({files_, request_.config, count, false}, metadata_);
+    return true;
+  }
+
+  std::optional<Vocabulary> sentencepiece_tokens(SetAdded set) {
     const std::string file = request_.directory.path_of("tokenizer.model");
     const std::optional<SentencePieceModel> model = read_sentencepiece("tokenizer.model");
-    if (!model) return false;
+    if (!model) return std::nullopt;
     const std::vector<SentencePiece>& pieces = model->pieces;
     const std::uint64_t count = vocabulary_size().value_or(pieces.size());
     check_rows(count, file);
@@ -222,8 +237,67 @@ class Routes {
     if (set == &Routes::set_stated && stated)
       for (const Json entry : stated.children())
         add(token_id(member(entry, "id"), files_.tokenizer_path), entry, files_.tokenizer_path);
+    return vocabulary;
+  }
+
+  // Conversations end with a token of their own, which takes the place of the end of text.
+  void end_with_chat(std::optional<std::uint64_t> id) {
+    const char* const key = "tokenizer.ggml.eos_token_id";
+    if (id && metadata_.find(key)) metadata_.set(key, static_cast<std::uint32_t>(*id));
+  }
+
+  bool internlm2() {
+    const std::string file = request_.directory.path_of("tokenizer.model");
+    const std::optional<SentencePieceModel> model = read_sentencepiece("tokenizer.model");
+    if (!model) return false;
+    const std::uint64_t size = vocabulary_size().value_or(model->pieces.size());
+    Vocabulary vocabulary = from_pieces(model->pieces, size, file);
+    for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+      std::string& text = vocabulary.tokens[id];
+      if (text.starts_with("[UNUSED")) vocabulary.types[id] = unused;
+      if (text == std::string_view("\0", 1)) text = "\U0001F409";  // text would end there
+    }
+    add_behind_from_added_tokens_json(vocabulary);
+    const std::uint64_t count = vocabulary.tokens.size();
+    check_rows(count, file);
+    std::optional<std::uint64_t> chat_end;
+    const auto set = [&](std::optional<std::uint64_t> id, Json entry, const std::string& path) {
+      const std::optional<std::string> text = token_text(entry);
+      if (!id || !text) fail(ErrorCode::TK02, path, entry.offset(), "malformed added token");
+      if (*id >= count)
+        return warn(ErrorCode::TK02, path, entry,
+                    "added tokens beyond the vocabulary are left out");
+      if (*text == kChatEnd) chat_end = id;
+      set_stated(vocabulary, *id, *text, is_true(member(entry, "special")));
+    };
+    if (const Json decoder = member(files_.config, "added_tokens_decoder");
+        decoder && decoder.is_object())
+      for (const Json entry : decoder.children())
+        set(parse_index(entry.key()), entry, files_.config_path);
+    if (const Json stated = member(files_.tokenizer, "added_tokens"))
+      for (const Json entry : stated.children())
+        set(token_id(member(entry, "id"), files_.tokenizer_path), entry, files_.tokenizer_path);
     append_lists("llama", "default", vocabulary, true);
+    metadata_.append("tokenizer.ggml.add_space_prefix", model->add_dummy_prefix);
     append_special_tokens({files_, request_.config, count, false}, metadata_);
+    end_with_chat(chat_end);
+    return true;
+  }
+
+  bool internlm3() {
+    std::optional<Vocabulary> vocabulary = sentencepiece_tokens(&Routes::set_added);
+    if (!vocabulary) return false;
+    const std::uint64_t count = vocabulary->tokens.size();
+    append_lists("llama", "default", *vocabulary, true);
+    if (const Json prefix = member(files_.config, "add_prefix_space");
+        prefix && prefix.is_boolean())
+      metadata_.append("tokenizer.ggml.add_space_prefix", prefix.boolean());
+    append_special_tokens({files_, request_.config, count, false}, metadata_);
+    if (const Json decoder = member(files_.config, "added_tokens_decoder");
+        decoder && decoder.is_object())
+      for (const Json entry : decoder.children())
+        if (token_text(entry) == kChatEnd && is_true(member(entry, "special")))
+          end_with_chat(parse_index(entry.key()));
     return true;
   }
 
@@ -241,14 +315,21 @@ class Routes {
     }
   }
 
-  void add_from_added_tokens_json(Vocabulary& vocabulary) {
+  std::unique_ptr<JsonDocument> read_added_tokens_json() {
     constexpr std::uint64_t kMaxBytes = std::uint64_t{16} << 20;
     std::optional<std::string> text = request_.directory.read("added_tokens.json", kMaxBytes);
-    if (!text) return;
+    if (!text) return nullptr;
     const std::string file = request_.directory.path_of("added_tokens.json");
-    const auto document = JsonDocument::parse(std::move(*text), file, JsonRules{}, &warnings_);
+    auto document = JsonDocument::parse(std::move(*text), file, JsonRules{}, &warnings_);
     if (!document->root().is_object())
       fail(ErrorCode::TK02, file, document->root().offset(), "added tokens that are not an object");
+    return document;
+  }
+
+  void add_from_added_tokens_json(Vocabulary& vocabulary) {
+    const auto document = read_added_tokens_json();
+    if (!document) return;
+    const std::string file = request_.directory.path_of("added_tokens.json");
     for (const Json entry : document->root().children()) {
       const std::uint32_t id = token_id(entry, file);
       if (id < vocabulary.tokens.size())
@@ -256,6 +337,14 @@ class Routes {
       else
         warn(ErrorCode::TK02, file, entry, "added tokens beyond the vocabulary are left out");
     }
+  }
+
+  // At the end, whatever their ids.
+  void add_behind_from_added_tokens_json(Vocabulary& vocabulary) {
+    const auto document = read_added_tokens_json();
+    if (!document) return;
+    for (const Json entry : document->root().children())
+      vocabulary.add(std::string(entry.key()), kAddedScore, user_defined);
   }
 
   std::string_view model_type() const {
@@ -575,6 +664,8 @@ std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
       {"sentencepiece_plain", VocabularyRoute::sentencepiece_plain},
       {"sentencepiece_gemma", VocabularyRoute::sentencepiece_gemma},
       {"sentencepiece_phi3", VocabularyRoute::sentencepiece_phi3},
+      {"internlm2", VocabularyRoute::internlm2},
+      {"internlm3", VocabularyRoute::internlm3},
       {"llama_hf", VocabularyRoute::llama_hf},
       {"gemma4", VocabularyRoute::gemma4},
       {"byte_level_bpe", VocabularyRoute::byte_level_bpe},

@@ -22,6 +22,8 @@ enum class VocabularyRoute : std::uint8_t {
   sentencepiece_plain,  // tokenizer.model alone
   sentencepiece_gemma,  // the same without a space before the text
   sentencepiece_phi3,   // the same with added tokens as both files state them
+  internlm2,            // the same with chat's end as the end, and what InternLM2 leaves unused
+  internlm3,            // the same without the latter
   llama_hf,             // tokenizer.json of byte-fallback BPE, as a list
   gemma4,               // the same with its merges
   byte_level_bpe,       // tokenizer.json, or vocab.json with merges.txt

@@ -87,7 +87,7 @@ class Builder {
     for (const auto& [type, id] : ids_) {
       const auto* row = std::find_if(std::begin(kIdKeys), std::end(kIdKeys),
                                      [&, &t = type](const KeyOfType& k) { return k.type == t; });
-      if (row != std::end(kIdKeys)) metadata_.append("tokenizer.ggml." + std::string(row->key), id);
+      if (row != std::end(kIdKeys)) metadata_.set("tokenizer.ggml." + std::string(row->key), id);
     }
     for (const auto& [type, value] : adds_)
       if (type == "bos" || type == "eos" || type == "sep")

@@ -27,6 +27,7 @@ from conversion import ModelBase, ModelType, get_model_architecture, get_model_c
 
 FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16,
               "bf16": gguf.LlamaFileType.MOSTLY_BF16}
+EAGER = {"jais"}  # the reference reads a value of theirs while it plans, and stops unless told --no-lazy
 
 
 def write_model(description, folder):
@@ -48,7 +49,7 @@ def convert(name, description, work):
     write_model(description, folder)
     kind = get_model_class(get_model_architecture(ModelBase.load_hparams(folder, False), ModelType.TEXT))
     with torch.inference_mode():
-        instance = kind(folder, FILE_TYPES[description["outtype"]], work / "out.gguf")
+        instance = kind(folder, FILE_TYPES[description["outtype"]], work / "out.gguf", eager=name in EAGER)
         if description["pre"]:
             instance.get_vocab_base_pre = lambda tokenizer: description["pre"]
         instance.write()

@@ -6,7 +6,8 @@ import tempfile
 from .parts import BPE, PRE, V, decoder, layers, model, norms
 
 
-def of_class(name, kind, config, tokenizer=BPE, pre=PRE, drop=(), **more):
+def of_class(name, kind, config, tokenizer=BPE, pre=PRE, drop=(), of=None, **more):
+    """of: what transformers calls the class, if not like the configuration."""
     import torch
     import transformers
     config = {"bos_token_id": 1, "eos_token_id": 2, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
@@ -14,10 +15,10 @@ def of_class(name, kind, config, tokenizer=BPE, pre=PRE, drop=(), **more):
               "torch_dtype": "bfloat16", **config}
     config = {k: v for k, v in config.items() if v != "absent"}
     with tempfile.TemporaryDirectory() as work:
-        (pathlib.Path(work) / "config.json").write_text(json.dumps({"architectures": [kind], **config}))
+        (pathlib.Path(work) / "config.json").write_text(json.dumps({"architectures": [of or kind], **config}))
         loaded = transformers.AutoConfig.from_pretrained(work)
     with torch.device("meta"), transformers.modeling_utils.no_init_weights():
-        made = getattr(transformers, kind)(loaded)
+        made = getattr(transformers, of or kind)(loaded)
     tied = set(made._tied_weights_keys or []) if loaded.tie_word_embeddings else set()
     tensors = [(n, list(t.shape)) for n, t in sorted(made.state_dict().items())
                if n not in tied and not any(d in n for d in drop)]
