@@ -17,7 +17,14 @@ struct PlanTextOptions {
   std::uint64_t ram = 0;      // say which fit into so many bytes; 0: do not
 };
 
-void write_plan(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
-                std::ostream& out);
+// A plan and the model that it is made for.
+struct ModelPlan {
+  const Model* model = nullptr;
+  const Plan* plan = nullptr;
+};
+
+// `plans` are those of one input, in one document; `model` is one of theirs, and describes it.
+void write_plan(const Model& model, std::span<const ModelPlan> plans,
+                const PlanTextOptions& options, std::ostream& out);
 
 }  // namespace quantize

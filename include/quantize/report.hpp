@@ -79,6 +79,8 @@ struct InputReport {
 };
 
 std::span<const std::string_view> report_formats() noexcept;  // "txt", "json", "csv", "md"
+// {"path", "error": problem}, in the terms of the JSON report: an input that gave no document.
+std::string failed_input_json(const std::string& path, const Problem& problem);
 // The format that a file's suffix names: "a/b.json" gives "json". USE04 if none does.
 std::string_view report_format_of(const std::string& path);
 

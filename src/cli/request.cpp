@@ -239,6 +239,7 @@ Request make_request(const RawOptions& raw) {
   request.include_weights = raw.all("--include-weights");
   request.exclude_weights = raw.all("--exclude-weights");
   request.explain = raw.one("--explain");
+  if (request.explain && request.json) conflict("--explain prints sentences, not JSON");
   read_output(raw, request);
   if (const auto threads = raw.one("--threads")) {
     request.run.threads = static_cast<unsigned>(parse_count("--threads", *threads, 1, kMaxThreads));

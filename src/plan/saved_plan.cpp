@@ -36,6 +36,11 @@ bool is_label(std::string_view text) {
 }
 
 Target read_target(const Json& plan, const std::string& file) {
+  if (const auto none = plan.is_object() ? plan.find("preset") : std::nullopt;
+      none && none->kind() == JsonKind::null) {
+    fail(ErrorCode::USE04, file, none->offset(),
+         "a plan for another loader cannot be given back: take it out, and name it with --to");
+  }
   const Json preset = member(plan, "preset", JsonKind::string, file);
   Target target;
   for (const Preset& known : presets())

@@ -119,3 +119,13 @@ void write_json(std::span<const InputReport> inputs, std::ostream& out) {
 }
 
 }  // namespace quantize::report
+
+namespace quantize {
+
+std::string failed_input_json(const std::string& path, const Problem& problem) {
+  const report::Object document = {{"path", report::string(path)},
+                                   {"error", report::problem_object(problem)}};
+  return document.dump(1, ' ', true);
+}
+
+}  // namespace quantize

@@ -1,14 +1,17 @@
 // Plans as one screen for people and one document for programs:
 //
-//   { "schema": "quantize-plan-1", "model", "architecture", "source_format", "source_bytes",
+//   { "schema": "quantize-plan-1", "path", "model", "architecture", "source_format",
+//     "source_bytes",
 //     "plans": [{ "target", "preset", "bytes", "bits_per_weight", "ratio", "values",
 //                 "missing_importance",
 //                 "files": [{ "bytes", "header_bytes" }],
-//                 "memory": { "context", "weights", "cache", "compute", "total", "fits" },
+//                 "memory": null | { "context", "weights", "cache", "compute", "total",
+//                                    "fits": null | b },
 //                 "types": [{ "type", "tensors", "values", "bytes" }],
 //                 "substitutions": [{ "wanted", "type", "reason", "tensors", "values" }],
 //                 "tensors": [{ "name", "shape", "source_type", "type", "bytes", "offset",
 //                               "rule", "wanted" }] }] }
+#include <algorithm>
 #include <ostream>
 
 #include "quantize/escape.hpp"
@@ -76,17 +79,25 @@ bool fits(const MemoryEstimate& memory, const PlanTextOptions& options) {
   return memory.total() <= options.ram;
 }
 
+// Other loaders than llama.cpp have other habits.
+bool has_memory(const Plan& plan) { return !plan.target.checkpoint; }
+
 // What each takes to run; with --ram also whether it fits.
-void write_memory(std::span<const Plan> plans, const PlanTextOptions& options, std::ostream& out) {
-  if (!options.memory || plans.empty()) return;
-  const MemoryEstimate first = estimate_memory(plans[0], options.context);
+void write_memory(std::span<const ModelPlan> plans, const PlanTextOptions& options,
+                  std::ostream& out) {
+  const auto gguf = std::find_if(plans.begin(), plans.end(),
+                                 [](const ModelPlan& p) { return has_memory(*p.plan); });
+  if (!options.memory || gguf == plans.end()) return;
+  const MemoryEstimate first = estimate_memory(*gguf->plan, options.context);
   out << "\nto run with a context of " << grouped(first.context)
       << " tokens: weights, cache of keys and values, about so much for computing\n";
   report::Table table;
   std::vector<std::string> head = {"target", "weights", "cache", "compute", "memory"};
   if (options.ram != 0) head.push_back("in " + megabytes(options.ram));
   table.row(std::move(head));
-  for (const Plan& plan : plans) {
+  for (const auto& [model, planned] : plans) {
+    const Plan& plan = *planned;
+    if (!has_memory(plan)) continue;
     const MemoryEstimate memory = estimate_memory(plan, options.context);
     std::vector<std::string> row = {escape(plan.target.label), megabytes(memory.weights),
                                     megabytes(memory.cache), megabytes(memory.compute),
@@ -97,16 +108,16 @@ void write_memory(std::span<const Plan> plans, const PlanTextOptions& options, s
   table.print(out);
 }
 
-void write_text(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
-                std::ostream& out) {
+void write_text(const Model& model, std::span<const ModelPlan> plans,
+                const PlanTextOptions& options, std::ostream& out) {
   std::vector<Summary> summaries;
-  for (const Plan& plan : plans)
-    summaries.push_back(report::summarize(make_report(model, plan), 0));
+  for (const ModelPlan& p : plans)
+    summaries.push_back(report::summarize(make_report(*p.model, *p.plan), 0));
   std::uint64_t source_bytes = 0;
   for (const SourceFile& file : model.source->files()) source_bytes += file.bytes;
   out << "model   " << escape(model.name) << " (" << escape(model.architecture) << ", "
       << escape(model.source->format()) << "), " << megabytes(source_bytes) << '\n';
-  if (!plans.empty()) out << "weights " << grouped(plans[0].values) << '\n';
+  if (!plans.empty()) out << "weights " << grouped(plans[0].plan->values) << '\n';
   for (const std::string& note : report::decoding_notes(*model.source)) out << note << '\n';
   out << '\n';
 
@@ -115,28 +126,30 @@ void write_text(const Model& model, std::span<const Plan> plans, const PlanTextO
              "tensors by type"});
   bool any = false, unweighted = false;
   for (std::size_t i = 0; i < plans.size(); ++i) {
+    const Plan& plan = *plans[i].plan;
     std::uint64_t substituted = 0;
     for (const report::Substitution& s : summaries[i].substitutions) substituted += s.values;
     any = any || substituted != 0;
-    const bool marked = plans[i].missing_importance != 0;
+    const bool marked = plan.missing_importance != 0;
     unweighted = unweighted || marked;
-    table.row({label_text(plans[i].target) + (marked ? " *" : ""), grouped(plans[i].bytes()),
-               megabytes(plans[i].bytes()), fixed(plans[i].bits_per_weight(), 2),
-               percent(plans[i].bytes(), source_bytes), std::to_string(plans[i].files.size()),
-               percent(substituted, plans[i].values), types_text(summaries[i])});
+    table.row({label_text(plan.target) + (marked ? " *" : ""), grouped(plan.bytes()),
+               megabytes(plan.bytes()), fixed(plan.bits_per_weight(), 2),
+               percent(plan.bytes(), source_bytes), std::to_string(plan.files.size()),
+               percent(substituted, plan.values), types_text(summaries[i])});
   }
   table.print(out);
   if (unweighted) out << "\n* needs importance weights (--imatrix)\n";
   if (any) out << "\nsubstitutions, because of shapes\n";
-  for (std::size_t i = 0; i < plans.size(); ++i) write_substitutions(plans[i], summaries[i], out);
+  for (std::size_t i = 0; i < plans.size(); ++i)
+    write_substitutions(*plans[i].plan, summaries[i], out);
   write_memory(plans, options, out);
   if (options.tensors) {
-    for (const Plan& plan : plans) write_tensors(plan, out);
+    for (const ModelPlan& p : plans) write_tensors(*p.plan, out);
   }
 }
 
 Object memory_object(const Plan& plan, const PlanTextOptions& options) {
-  if (!options.memory) return nullptr;
+  if (!options.memory || !has_memory(plan)) return nullptr;
   const MemoryEstimate memory = estimate_memory(plan, options.context);
   return {{"context", memory.context},
           {"weights", memory.weights},
@@ -181,13 +194,14 @@ Object plan_object(const Model& model, const Plan& plan, const PlanTextOptions& 
                 {"tensors", std::move(tensors)}};
 }
 
-void write_json(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
-                std::ostream& out) {
+void write_json(const Model& model, std::span<const ModelPlan> plans,
+                const PlanTextOptions& options, std::ostream& out) {
   std::uint64_t source_bytes = 0;
   for (const SourceFile& file : model.source->files()) source_bytes += file.bytes;
   Object list = Object::array();
-  for (const Plan& plan : plans) list.push_back(plan_object(model, plan, options));
+  for (const ModelPlan& p : plans) list.push_back(plan_object(*p.model, *p.plan, options));
   const Object document = {{"schema", "quantize-plan-1"},
+                           {"path", report::string(model.source->path())},
                            {"model", report::string(model.name)},
                            {"architecture", report::string(model.architecture)},
                            {"source_format", model.source->format()},
@@ -198,8 +212,8 @@ void write_json(const Model& model, std::span<const Plan> plans, const PlanTextO
 
 }  // namespace
 
-void write_plan(const Model& model, std::span<const Plan> plans, const PlanTextOptions& options,
-                std::ostream& out) {
+void write_plan(const Model& model, std::span<const ModelPlan> plans,
+                const PlanTextOptions& options, std::ostream& out) {
   if (options.json) {
     write_json(model, plans, options, out);
   } else {

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <array>
 
 #include "commands.hpp"
+#include "process.hpp"
 #include "progress.hpp"
 
 namespace quantize::cli {
@@ -14,6 +16,28 @@ int run_command(const Request& request) {
 void Failures::add(const Error& error, const char* after) {
   log_error(std::string(error.what()) + after);
   if (status_ == 0) status_ = exit_status(error.code());
+}
+
+void Documents::add(std::string document) {
+  while (!document.empty() && document.back() == '\n') document.pop_back();
+  documents_.push_back(std::move(document));
+  any_ = true;
+}
+
+void Documents::add(const std::string& path, const Problem& problem) {
+  documents_.push_back(failed_input_json(path, problem));
+}
+
+void Documents::print() const {
+  if (!any_) return;
+  if (inputs_ == 1) return cli::print(documents_.front() + '\n');
+  std::string text = "{\"schema\": \"" + schema_ + "\",\n\"inputs\": [";
+  const char* separator = "\n";
+  for (const std::string& document : documents_) {
+    text += separator + document;
+    separator = ",\n";
+  }
+  cli::print(text + "\n]}\n");
 }
 
 void apply_strict(const Request& request, Warnings& warnings) {
@@ -31,9 +55,18 @@ std::shared_ptr<const ImportanceData> load_importance_option(const Request& requ
   return std::make_shared<const ImportanceData>(std::move(data));
 }
 
-void find_exact_types_if_asked(const Request& request, Model& model) {
-  for (const Target& target : request.targets)
-    if (is_lossless(recipe_for(request, target, nullptr))) return find_exact_types(model);
+const Model& OpenedInput::model_for(const Request& request, const std::string& input,
+                                    const Target& target, Warnings& warnings) {
+  std::optional<Model>& model = target.checkpoint ? unconverted : converted;
+  if (model) return *model;
+  model = target.checkpoint ? open_unconverted(input, request.open, warnings)
+                            : open_model(input, request.open, warnings);
+  const bool exact =
+      std::any_of(request.targets.begin(), request.targets.end(), [&](const Target& any) {
+        return !target.checkpoint && is_lossless(recipe_for(request, any, nullptr));
+      });
+  if (exact) find_exact_types(*model);  // reads the weights
+  return *model;
 }
 
 Recipe recipe_for(const Request& request, const Target& target,

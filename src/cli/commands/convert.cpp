@@ -17,8 +17,7 @@ namespace {
 struct Job {
   std::string input;
   Warnings warnings;
-  // As GGUF has it, and as checkpoints have it; only what the targets need.
-  std::optional<Model> converted, unconverted;
+  OpenedInput opened;
   std::vector<Plan> plans;         // one per target
   std::vector<std::string> paths;  // of the outputs, by plan
   InputReport report;
@@ -26,13 +25,7 @@ struct Job {
 };
 
 const Model& model_for(const Request& request, Job& job, const Target& target) {
-  std::optional<Model>& model = target.checkpoint ? job.unconverted : job.converted;
-  if (!model) {
-    model = target.checkpoint ? open_unconverted(job.input, request.open, job.warnings)
-                              : open_model(job.input, request.open, job.warnings);
-    if (!target.checkpoint) find_exact_types_if_asked(request, *model);
-  }
-  return *model;
+  return job.opened.model_for(request, job.input, target, job.warnings);
 }
 
 void prepare(const Request& request, const std::shared_ptr<const ImportanceData>& importance,
@@ -94,7 +87,7 @@ class Conversion {
     for (const auto& job : jobs_) {
       if (job->failed) continue;
       names.outputs.insert(names.outputs.end(), job->paths.begin(), job->paths.end());
-      for (const auto* model : {&job->converted, &job->unconverted}) {
+      for (const auto* model : {&job->opened.converted, &job->opened.unconverted}) {
         if (!*model) continue;
         for (const SourceFile& file : (*model)->source->files()) {
           names.inputs.push_back(file.path);

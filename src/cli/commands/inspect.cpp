@@ -9,6 +9,7 @@ namespace quantize::cli {
 
 int inspect(const Request& request) {
   Failures failures;
+  Documents documents("quantize-inspect-set-1", request.inputs.size());
   for (const std::string& input : request.inputs) {
     try {
       Warnings warnings;
@@ -17,12 +18,18 @@ int inspect(const Request& request) {
       log_warnings(warnings);
       std::ostringstream out;
       write_inspection(*source, {request.json, request.full}, out);
-      if (!request.quiet) print(out.str());
+      if (request.json) {
+        documents.add(out.str());
+      } else if (!request.quiet) {
+        print(out.str());
+      }
     } catch (const Error& error) {
       if (error.code() == ErrorCode::OUT11) throw;
       failures.add(error);
+      documents.add(input, error.problem());
     }
   }
+  documents.print();
   return failures.status();
 }
 

@@ -12,39 +12,51 @@
 namespace quantize::cli {
 namespace {
 
-// What was asked for, or every preset that the model can be made into; a warning tells why the
-// others are missing.
-std::vector<Plan> make_plans(const Request& request, const Model& model,
-                             const std::shared_ptr<const ImportanceData>& importance,
-                             Warnings& warnings) {
+// The plans of one input, and what they are made for.
+struct Planned {
+  OpenedInput input;
   std::vector<Plan> plans;
+};
+
+// What was asked for, or every preset that the model can be made into; a warning tells why the
+// others are missing. Checkpoints only by name.
+Planned make_plans(const Request& request, const std::string& input,
+                   const std::shared_ptr<const ImportanceData>& importance, Warnings& warnings) {
+  Planned planned;
   for (const Target& target : request.targets) {
-    plans.push_back(make_plan(model, recipe_for(request, target, importance), warnings, false));
+    const Model& model = planned.input.model_for(request, input, target, warnings);
+    planned.plans.push_back(
+        make_plan(model, recipe_for(request, target, importance), warnings, false));
   }
-  if (!request.targets.empty()) return plans;
+  if (!request.targets.empty()) return planned;
   for (const Preset& preset : presets()) {
     const Target target = find_target(preset.name);
+    const Model& model = planned.input.model_for(request, input, target, warnings);
     Warnings unused;  // of thirty plans, the warnings would be the same thirty times
     try {
-      plans.push_back(make_plan(model, recipe_for(request, target, importance), unused, false));
+      planned.plans.push_back(
+          make_plan(model, recipe_for(request, target, importance), unused, false));
     } catch (const Error& error) {
       warnings.add(error.problem());
     }
   }
-  return plans;
+  return planned;
 }
 
-void write_plans(const Request& request, const Model& model,
-                 const std::shared_ptr<const ImportanceData>& importance, Warnings& warnings,
-                 std::ostream& text) {
-  const std::vector<Plan> plans = make_plans(request, model, importance, warnings);
+std::string plans_text(const Request& request, const Planned& planned) {
+  std::ostringstream text;
   if (request.explain) {
-    for (const Plan& made : plans) text << explanation(request, made);
-    return;
+    for (const Plan& made : planned.plans) text << explanation(request, made);
+    return text.str();
   }
+  const auto& [converted, unconverted] = planned.input;
+  std::vector<ModelPlan> plans;
+  for (const Plan& made : planned.plans)
+    plans.push_back({made.target.checkpoint ? &*unconverted : &*converted, &made});
   const bool memory = request.ram != 0 || request.context != 0;
-  write_plan(model, plans, {request.json, request.tensors, memory, request.context, request.ram},
-             text);
+  write_plan(converted ? *converted : *unconverted, plans,
+             {request.json, request.tensors, memory, request.context, request.ram}, text);
+  return text.str();
 }
 
 }  // namespace
@@ -52,31 +64,25 @@ void write_plans(const Request& request, const Model& model,
 int plan(const Request& request) {
   const auto importance = load_importance_option(request);
   Failures failures;
+  Documents documents("quantize-plan-set-1", request.inputs.size());
   for (const std::string& input : request.inputs) {
     try {
       Warnings warnings;
       apply_strict(request, warnings);
-      std::ostringstream text;
-      for (const bool checkpoints : {false, true}) {
-        Request part = request;
-        part.targets.clear();
-        for (const Target& target : request.targets)
-          if (bool(target.checkpoint) == checkpoints) part.targets.push_back(target);
-        // Without targets, every preset; checkpoints only by name.
-        if (part.targets.empty() && (checkpoints || !request.targets.empty())) continue;
-        Model model = checkpoints ? open_unconverted(input, request.open, warnings)
-                                  : open_model(input, request.open, warnings);
-        if (!checkpoints) find_exact_types_if_asked(part, model);
-        write_plans(part, model, importance, warnings, text);
-      }
+      const Planned planned = make_plans(request, input, importance, warnings);
       log_warnings(warnings);
-      if (request.quiet) continue;
-      print(text.str());
+      if (request.json && !request.explain) {
+        documents.add(plans_text(request, planned));
+      } else if (!request.quiet) {
+        print(plans_text(request, planned));
+      }
     } catch (const Error& error) {
       if (error.code() == ErrorCode::OUT11) throw;
       failures.add(error);
+      documents.add(input, error.problem());
     }
   }
+  documents.print();
   return failures.status();
 }
 
