@@ -296,10 +296,12 @@ TensorRule read_tensor_rule(const Reader& reader, const Json& value) {
   }
   rule.group = reader.member(value, "group");
   rule.when = reader.expression(value, "when");
-  if (const auto store = value.find("store")) {
+  const auto store = value.find("store");
+  rule.follows_file_type = store && store->is_string() && store->string() == "output";
+  if (store && !rule.follows_file_type) {
     rule.store = type_from_name(reader.text(*store));
     if (rule.store != DType::f32 && rule.store != DType::f16 && rule.store != DType::bf16)
-      reader.refuse(ErrorCode::CF06, *store, "tensors are stored as f32, f16 or bf16");
+      reader.refuse(ErrorCode::CF06, *store, "tensors are stored as f32, f16, bf16 or output");
   }
   rule.required = reader.flag(value, "required");
   rule.bias_required = reader.flag(value, "bias_required");
@@ -317,6 +319,13 @@ DropRule read_drop(const Reader& reader, const Json& value) {
   if (!value.is_object()) return {reader.text(value), {}};
   reader.only(value, {"name", "when"});
   return {reader.needed(value, "name"), reader.expression(value, "when")};
+}
+
+Refusal read_refusal(const Reader& reader, const Json& value) {
+  reader.only(value, {"what", "when"});
+  return {reader.needed(value, "what"),
+          parse_expression(reader.needed(value, "when"), reader.file(),
+                           value.find("when")->offset() + 1)};
 }
 
 GeneratedTensor read_generated(const Reader& reader, const Json& value) {
@@ -407,10 +416,10 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   const Reader reader(std::move(file));
   reader.only(
       root,
-      {"about",   "name",     "include",    "architecture", "models",        "defaults",
-       "set",     "layers",   "layer",      "required",     "relations",     "rename",
-       "drop",    "without",  "first_keys", "keys",         "last_keys",     "vocabulary_keys",
-       "tensors", "generate", "embedding",  "vocabulary",   "special_tokens"});
+      {"about",   "name",     "include",    "architecture", "models",         "defaults",
+       "set",     "layers",   "layer",      "required",     "relations",      "rename",
+       "drop",    "without",  "first_keys", "keys",         "last_keys",      "vocabulary_keys",
+       "tensors", "generate", "embedding",  "vocabulary",   "special_tokens", "refuse"});
   Draft draft;
   if (const auto include = root.find("include"))
     draft = included(reader, *include, inclusions, warnings);
@@ -440,6 +449,8 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   for (const Json value : reader.list(root, "set")) family.set.push_back(read_set(reader, value));
   for (const Json value : reader.list(root, "rename"))
     family.renames.push_back(read_rename(reader, value));
+  for (const Json value : reader.list(root, "refuse"))
+    family.refusals.push_back(read_refusal(reader, value));
   for (const Json value : reader.list(root, "drop"))
     family.drop.push_back(read_drop(reader, value));
   for (const std::string& name : reader.texts(root, "without"))

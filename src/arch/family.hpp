@@ -87,6 +87,7 @@ struct TensorRule {
   std::string group;  // stacks of one group come together, when all are complete
   Expression when;
   std::optional<DType> store;
+  bool follows_file_type = false;  // whatever its name
   bool required = false;
   bool bias_required = false;
 };
@@ -119,6 +120,12 @@ struct FieldRule {
   Expression when;
 };
 
+// A variant that is not converted.
+struct Refusal {
+  std::string what;
+  Expression when;
+};
+
 // One of several words, by condition.
 struct Choice {
   std::string word;
@@ -134,6 +141,7 @@ struct Family {
   Expression layers;                  // how many there are, if not by the usual fields
   std::vector<Expression> required;   // configuration fields
   std::vector<Expression> relations;  // expressions that must be computable: "a/b" divides
+  std::vector<Refusal> refusals;
   std::vector<RenameRule> renames;
   std::vector<DropRule> drop;
   std::vector<KeyRule> first_keys;  // at the very beginning

@@ -509,8 +509,9 @@ class Converter {
     ModelTensor out;
     out.name = name;
     out.shape = value->shape;
-    out.follows_file_type =
-        follows_file_type(name, out.shape.rank()) && !(rule != nullptr && rule->store);
+    out.follows_file_type = (follows_file_type(name, out.shape.rank()) ||
+                             (rule != nullptr && rule->follows_file_type)) &&
+                            !(rule != nullptr && rule->store);
     out.stored_type =
         rule != nullptr && out.shape.rank() > 1 ? rule->store.value_or(DType::f32) : DType::f32;
     if (value->type == DType::mxfp4) {
@@ -705,6 +706,10 @@ Model convert_directory(const Directory& directory, const std::string& directory
   for (const Expression& field : family.required) scope.size(field);
   configuration.inject(family, scope);
   for (const Expression& relation : family.relations) scope.evaluate(relation);
+  for (const Refusal& refusal : family.refusals)
+    if (scope.holds(refusal.when))
+      fail(ErrorCode::CF06, configuration.file(), std::nullopt,
+           "a variant of " + quoted(family.name) + " that is not converted: " + refusal.what);
   const std::string& architecture = scope.first_of(family.architectures);
 
   Model model;

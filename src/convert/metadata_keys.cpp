@@ -154,6 +154,11 @@ void append_pooling(const Directory& directory, const std::string& prefix, Metad
   };
   const auto modules = read("modules.json");
   if (!modules) return;
+  for (const Json module : modules->root().children())
+    if (const auto type = module.find("type");
+        type && type->is_string() && type->string().ends_with("Dense"))
+      warnings.add(ErrorCode::CF06, modules->file(), type->offset(),
+                   "dense layers behind the pooling are left out");
   constexpr std::string_view ending = "Pooling";
   for (const Json module : modules->root().children()) {
     const auto type = module.find("type"), path = module.find("path");

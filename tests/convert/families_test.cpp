@@ -31,11 +31,15 @@ std::vector<std::string> models() {
   return out;
 }
 
+nlohmann::ordered_json golden_of(const std::string& model) {
+  std::ifstream in(kFamilies / (model + ".json"));
+  return nlohmann::ordered_json::parse(in);
+}
+
 class Families : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Families, AreConvertedAsTheReferenceDoes) {
-  std::ifstream in(kFamilies / (GetParam() + ".json"));
-  const auto golden = nlohmann::ordered_json::parse(in);
+  const auto golden = golden_of(GetParam());
   const auto& description = golden["model"];
   const testing::TemporaryDirectory directory;
   const std::string folder = directory.path_of(GetParam());
@@ -50,6 +54,37 @@ TEST_P(Families, AreConvertedAsTheReferenceDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, Families, ::testing::ValuesIn(models()),
                          [](const auto& row) { return test::test_name(row.param); });
+
+// Ling's "norm_head" divides the output's rows, which nothing here does.
+TEST(FamiliesRefuse, VariantsThatTheyDoNotConvert) {
+  auto description = golden_of("ling-lite")["model"];
+  description["config"]["norm_head"] = true;
+  const testing::TemporaryDirectory directory;
+  const std::string folder = directory.path_of("ling");
+  test::write_described_model(description, folder);
+  OpenOptions options;
+  options.pre_tokenizer = "gpt-2";
+  Warnings warnings;
+  try {
+    open_model(folder, options, warnings);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::CF06) << error.what();
+    EXPECT_NE(std::string(error.what()).find("norm_head"), std::string::npos) << error.what();
+  }
+}
+
+TEST(FamiliesWarn, OfDenseLayersThatAreLeftOut) {
+  const testing::TemporaryDirectory directory;
+  const std::string folder = directory.path_of("embedding-gemma");
+  test::write_described_model(golden_of("embedding-gemma")["model"], folder);
+  Warnings warnings;
+  open_model(folder, {}, warnings);
+  std::uint64_t layers = 0;
+  for (const Warnings::Entry& warning : warnings.entries())
+    if (warning.problem.code == ErrorCode::CF06) layers += warning.count;
+  EXPECT_EQ(layers, 2u);
+}
 
 }  // namespace
 }  // namespace quantize
