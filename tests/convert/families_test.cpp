@@ -82,7 +82,7 @@ TEST(FamiliesWarn, OfDenseLayersThatAreLeftOut) {
   open_model(folder, {}, warnings);
   std::uint64_t layers = 0;
   for (const Warnings::Entry& warning : warnings.entries())
-    if (warning.problem.code == ErrorCode::CF06) layers += warning.count;
+    if (warning.first.code == ErrorCode::CF06) layers += warning.count;
   EXPECT_EQ(layers, 2u);
 }
 
