@@ -108,8 +108,9 @@ inline void encode_affine_batch(const SuperBlocks& batch, bool weighted,
     }
   }
 
+  // Packed once all are there: the packing's wide loads would wait for narrow stores right before.
+  alignas(64) std::uint8_t codes[kBlocks][kSuperBlock];
   for (int b = 0; b < kBlocks; ++b) {
-    std::uint8_t codes[kSuperBlock];
     int block_scales[kSubBlocks];
     int block_mins[kSubBlocks];
     for (int j = 0; j < kSubBlocks; ++j) {
@@ -125,7 +126,7 @@ inline void encode_affine_batch(const SuperBlocks& batch, bool weighted,
       for (int i = 0; i < kSubBlock; i += kNativeLanes) {
         const F shifted = F::load(values + i) + min_value;
         const F level = searched ? inverse * shifted : shifted / divisor;
-        store(codes + kSubBlock * j + i,
+        store(codes[b] + kSubBlock * j + i,
               min(max(nearest_int(level), I::set(0)), I::set(Scheme::kTop)));
       }
     }
@@ -134,8 +135,8 @@ inline void encode_affine_batch(const SuperBlocks& batch, bool weighted,
     block.scale = static_cast<std::uint16_t>(half_scales[b]);
     block.min = static_cast<std::uint16_t>(half_mins[b]);
     Scheme::set_scales(block, block_scales, block_mins);
-    block.set_codes(codes);
   }
+  for (int b = 0; b < kBlocks; ++b) blocks[b].set_codes(codes[b]);
 }
 
 template <class Scheme>

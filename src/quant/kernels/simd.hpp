@@ -6,7 +6,10 @@
 //
 //   F::set, F::load, I::set, I::load (from int32, or widened from int8, uint8, uint16)
 //   + - * / sqrt       one IEEE 754 rounding each, to nearest even
+//   round_even(x)      to the nearest whole number, to even from the middle, for |x| < 2^22
 //   min(a, b)          a < b ? a : b           max(a, b)   a > b ? a : b
+//   at_most(x, b)      min(x, b) for b > 0     at_least(x, b)  max(x, b) for b < 0 or -0; x is no
+//                      NaN, and of zeros of unlike sign either may come out
 //   == < <=            ordered; signed on I
 //   + - * & | ^        on I, modulo 2^32; shift_left<n>, shift_right<n> (zeros come in)
 //   & | ~  bits(m)     on M; bit i of bits(m) is lane i
@@ -61,6 +64,9 @@ inline FF operator/(FF x, FF y) { return {{x.a / y.a, x.b / y.b}}; }
 inline FF operator-(FF x) { return {{-x.a, -x.b}}; }
 inline FF abs(FF x) { return {{abs(x.a), abs(x.b)}}; }
 inline FF sqrt(FF x) { return {{sqrt(x.a), sqrt(x.b)}}; }
+inline FF round_even(FF x) { return {{round_even(x.a), round_even(x.b)}}; }
+inline FF at_most(FF x, FF y) { return {{at_most(x.a, y.a), at_most(x.b, y.b)}}; }
+inline FF at_least(FF x, FF y) { return {{at_least(x.a, y.a), at_least(x.b, y.b)}}; }
 inline FF min(FF x, FF y) { return {{min(x.a, y.a), min(x.b, y.b)}}; }
 inline FF max(FF x, FF y) { return {{max(x.a, y.a), max(x.b, y.b)}}; }
 inline MM operator==(FF x, FF y) { return {{x.a == y.a, x.b == y.b}}; }
@@ -107,14 +113,14 @@ inline auto nearest_int(Fv x) {
   using Iv = typename Fv::Int;
   return (as_int(x + Fv::set(kRoundingShift)) & Iv::set(0x007FFFFF)) - Iv::set(0x00400000);
 }
-// The same as a float, clamped to low .. high, for |x| < 4194303. Where a bound cannot be exceeded,
-// its clamp may be left out.
+// The same as a float (a zero may be negative), clamped to low .. high, for |x| < 4194303. Where a
+// bound cannot be exceeded, its clamp may be left out.
 template <bool kLow = true, bool kHigh = true, class Fv>
 inline Fv nearest_level(Fv x, float low, float high) {
-  Fv shifted = x + Fv::set(kRoundingShift);
-  if constexpr (kLow) shifted = max(shifted, Fv::set(kRoundingShift + low));
-  if constexpr (kHigh) shifted = min(shifted, Fv::set(kRoundingShift + high));
-  return shifted - Fv::set(kRoundingShift);
+  Fv level = round_even(x);
+  if constexpr (kLow) level = at_least(level, Fv::set(low == 0 ? -0.0F : low));
+  if constexpr (kHigh) level = at_most(level, Fv::set(high));
+  return level;
 }
 // And for any x.
 template <class Fv>

@@ -43,9 +43,11 @@ struct SubScales {
 };
 
 void set_nibbles(const std::uint8_t* codes, std::uint8_t* bytes) noexcept {
-  for (int e = 0; e < 128; ++e) {
-    const std::uint8_t* pair = codes + 64 * (e / 32) + e % 32;
-    bytes[e] = static_cast<std::uint8_t>((pair[0] & 15) | (pair[32] & 15) << 4);
+  for (int pair = 0; pair < 4; ++pair) {
+    for (int i = 0; i < 32; ++i) {
+      const std::uint8_t* c = codes + 64 * pair + i;
+      bytes[32 * pair + i] = static_cast<std::uint8_t>((c[0] & 15) | (c[32] & 15) << 4);
+    }
   }
 }
 int get_nibble(const std::uint8_t* bytes, int e) noexcept {
@@ -76,9 +78,10 @@ struct BlockQ5_K {
 
   void set_codes(const std::uint8_t* codes) noexcept {
     set_nibbles(codes, nibbles);
-    for (int e = 0; e < kSuperBlock; ++e) {
-      fifth_bits[e % 32] =
-          static_cast<std::uint8_t>(fifth_bits[e % 32] | (codes[e] >> 4 & 1) << (e / 32));
+    for (int i = 0; i < 32; ++i) {
+      int bits = 0;
+      for (int j = 0; j < kSubBlocks; ++j) bits |= (codes[32 * j + i] >> 4 & 1) << j;
+      fifth_bits[i] = static_cast<std::uint8_t>(bits);
     }
   }
   int code(int e) const noexcept {

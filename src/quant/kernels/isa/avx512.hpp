@@ -42,8 +42,21 @@ inline F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline F operator/(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
+inline F round_even(F a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 inline F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
+// As integers, which all ports can do: positive floats are ordered as signed ones, and negative
+// floats, from -0 on, as unsigned ones in reverse.
+inline F at_most(F a, F bound) {
+  return {_mm512_castsi512_ps(
+      _mm512_min_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(bound.v)))};
+}
+inline F at_least(F a, F bound) {
+  return {_mm512_castsi512_ps(
+      _mm512_min_epu32(_mm512_castps_si512(a.v), _mm512_castps_si512(bound.v)))};
+}
 inline M operator==(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 inline M operator<(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
 inline M operator<=(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }

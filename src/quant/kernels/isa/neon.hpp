@@ -47,12 +47,15 @@ inline F operator-(F a, F b) { return {vsubq_f32(a.v, b.v)}; }
 inline F operator*(F a, F b) { return {vmulq_f32(a.v, b.v)}; }
 inline F operator/(F a, F b) { return {vdivq_f32(a.v, b.v)}; }
 inline F sqrt(F a) { return {vsqrtq_f32(a.v)}; }
+inline F round_even(F a) { return {vrndnq_f32(a.v)}; }
 inline M operator==(F a, F b) { return {vceqq_f32(a.v, b.v)}; }
 inline M operator<(F a, F b) { return {vcltq_f32(a.v, b.v)}; }
 inline M operator<=(F a, F b) { return {vcleq_f32(a.v, b.v)}; }
 // NEON's own minimum and maximum differ for NaN and for zeros of unlike sign: spelled out.
 inline F min(F a, F b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
 inline F max(F a, F b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
+inline F at_most(F a, F bound) { return min(a, bound); }
+inline F at_least(F a, F bound) { return max(a, bound); }
 
 inline I operator+(I a, I b) { return {vaddq_s32(a.v, b.v)}; }
 inline I operator-(I a, I b) { return {vsubq_s32(a.v, b.v)}; }

@@ -41,8 +41,16 @@ inline F operator-(F a, F b) { return {_mm_sub_ps(a.v, b.v)}; }
 inline F operator*(F a, F b) { return {_mm_mul_ps(a.v, b.v)}; }
 inline F operator/(F a, F b) { return {_mm_div_ps(a.v, b.v)}; }
 inline F sqrt(F a) { return {_mm_sqrt_ps(a.v)}; }
+// No instruction for it: adding 1.5 * 2^23 leaves no bits for a fraction. A zero keeps its sign.
+inline F round_even(F a) {
+  const __m128 shift = _mm_set1_ps(12582912.0F);
+  const __m128 sign = _mm_and_ps(a.v, _mm_set1_ps(-0.0F));
+  return {_mm_or_ps(_mm_sub_ps(_mm_add_ps(a.v, shift), shift), sign)};
+}
 inline F min(F a, F b) { return {_mm_min_ps(a.v, b.v)}; }
 inline F max(F a, F b) { return {_mm_max_ps(a.v, b.v)}; }
+inline F at_most(F a, F bound) { return min(a, bound); }
+inline F at_least(F a, F bound) { return max(a, bound); }
 inline M operator==(F a, F b) { return {_mm_cmpeq_ps(a.v, b.v)}; }
 inline M operator<(F a, F b) { return {_mm_cmplt_ps(a.v, b.v)}; }
 inline M operator<=(F a, F b) { return {_mm_cmple_ps(a.v, b.v)}; }
