@@ -45,6 +45,7 @@ def write_model(description, folder):
 
 
 def convert(name, description, work):
+    """The reference's file for the described model."""
     folder = work / name
     write_model(description, folder)
     kind = get_model_class(get_model_architecture(ModelBase.load_hparams(folder, False), ModelType.TEXT))
@@ -53,24 +54,31 @@ def convert(name, description, work):
         if description["pre"]:
             instance.get_vocab_base_pre = lambda tokenizer: description["pre"]
         instance.write()
-    return describe_model(gguf, instance.fname_out)
+    return instance.fname_out
 
 
-for module in sorted(HERE.glob("models/*.py")):
-    importlib.import_module(f"models.{module.stem}")
-logging.disable(logging.CRITICAL)
-failed = []
-for name, description in MODELS.items():
-    if len(sys.argv) > 2 and name not in sys.argv[2:]:
-        continue
-    try:
-        with tempfile.TemporaryDirectory() as work:
-            keys, tensors = convert(name, description, pathlib.Path(work))
-    except Exception as error:  # the others are made all the same
-        failed.append(f"{name}: {type(error).__name__}: {error}")
-        continue
-    (GOLDEN / "convert/families").mkdir(exist_ok=True)
-    (GOLDEN / f"convert/families/{name}.json").write_text(
-        golden_text({"model": description, "keys": keys, "tensors": tensors}))
-    print(name)
-sys.exit("\n".join(failed))
+def described_models(wanted):
+    for module in sorted(HERE.glob("models/*.py")):
+        importlib.import_module(f"models.{module.stem}")
+    logging.disable(logging.CRITICAL)
+    return {name: description for name, description in MODELS.items() if not wanted or name in wanted}
+
+
+def main():
+    failed = []
+    for name, description in described_models(sys.argv[2:]).items():
+        try:
+            with tempfile.TemporaryDirectory() as work:
+                keys, tensors = describe_model(gguf, convert(name, description, pathlib.Path(work)))
+        except Exception as error:  # the others are made all the same
+            failed.append(f"{name}: {type(error).__name__}: {error}")
+            continue
+        (GOLDEN / "convert/families").mkdir(exist_ok=True)
+        (GOLDEN / f"convert/families/{name}.json").write_text(
+            golden_text({"model": description, "keys": keys, "tensors": tensors}))
+        print(name)
+    sys.exit("\n".join(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -219,4 +219,5 @@ def main():
         print(name, len(shapes), [c for c in columns if c.endswith("+") or not columns[c]])
 
 
-main()
+if __name__ == "__main__":
+    main()
