@@ -9,6 +9,7 @@
 #include "quantize/isa.hpp"
 #include "quantize/quantizer.hpp"
 
+#include "quant/checkpoint/run_codecs.hpp"
 #include "quant/contraction.hpp"
 #include "quant/error_lanes.hpp"
 #include "quant/kernels/kernel.hpp"
@@ -56,11 +57,12 @@ struct Compiled {
   Isa isa;
   std::vector<Quantizer> quantizers;
   AddErrors add_errors;
+  const RunCodecs* run_codecs;
 };
 
 Compiled with_kernels(Isa isa, const kernels::KernelTable& table,
                       const std::vector<Quantizer>& definitions) {
-  Compiled compiled{isa, definitions, table.add_errors};
+  Compiled compiled{isa, definitions, table.add_errors, table.run_codecs};
   for (std::size_t i = 0; i < table.count; ++i) {
     const kernels::Kernel& kernel = *table.kernels[i];
     for (Quantizer& quantizer : compiled.quantizers) {
@@ -88,7 +90,8 @@ struct Registry {
 #undef QUANTIZE_ISA_ROW
     sets.push_back({{"scalar", true, +[]() noexcept { return is_contracted(multiply_then_add); }},
                     definitions,
-                    add_errors_by_definition});
+                    add_errors_by_definition,
+                    &kRunCodecDefinitions});
     for (const Compiled& set : sets) names.push_back(set.isa);
     while (!names[active].usable) ++active;
   }
@@ -127,6 +130,12 @@ AddErrors active_add_errors() noexcept { return registry().sets[registry().activ
 
 AddErrors add_errors_of(std::string_view isa) noexcept {
   return registry().sets[registry().find(isa)].add_errors;
+}
+
+const RunCodecs& run_codecs() noexcept { return *registry().sets[registry().active].run_codecs; }
+
+const RunCodecs& run_codecs_of(std::string_view isa) noexcept {
+  return *registry().sets[registry().find(isa)].run_codecs;
 }
 
 std::span<const Quantizer> quantizers() noexcept {

@@ -10,7 +10,8 @@ pack are loaded from it. Lines on standard input are jobs, fields separated by t
     encode TARGET                quantizes and packs it, in memory
     program TARGET FROM TO       every Linear weight of a model.safetensors; writes another
 
-Each gives one line on standard output: seconds, or "missing" and why. Finding scales counts for the
+Each gives one line on standard output: seconds (of the processor for "encode", which others cannot
+slow as much), or "missing" and why. Finding scales counts for the
 packages that have a function for it (compressed-tensors' calculate_qparams with the extremes of
 each group); GPTQModel's and AutoAWQ's packing gets scales and zeros that were made before.
 """
@@ -276,9 +277,9 @@ def main():
             elif job == "encode":
                 scales, write = writer(fields[0])
                 given = scales(weight)
-                start = time.perf_counter()
+                start = time.process_time()
                 write(weight, *given)
-                answer = str(time.perf_counter() - start)
+                answer = str(time.process_time() - start)
             else:
                 writer(fields[0])  # what it imports is there before
                 start = time.perf_counter()

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint64_t kBlock = 64;
 constexpr std::uint64_t kNestedBlock = 256;  // maxima
-constexpr float kRounder = 12582912.0F;      // 1.5 x 2^23
 constexpr float kSmallestMaximum = 1e-38F;   // bitsandbytes divides by no less
 constexpr std::size_t kOffsetDigits = 24;    // of the mean in the JSON text, which has a fixed size
 
@@ -32,40 +31,19 @@ class BnbInt8 final : public WeightFormat {
   }
   void encode(const Matrix&, const MatrixRows& input, std::span<std::byte* const> parts,
               float* decoded) const override {
+    const RunCodecs& codecs = run_codecs();
     for (std::uint64_t r = 0; r < input.rows; ++r) {
-      const float* row = input.values + r * input.columns;
       float* out = decoded + r * input.columns;
-      std::byte* codes = parts[0] + r * input.columns;
-      float largest = 0;
-      for (std::uint64_t i = 0; i < input.columns; ++i) {
-        out[i] = half_to_float(float_to_half(row[i]));  // the official quantizer sees halves
-        largest = std::max(largest, std::fabs(out[i]));
-      }
+      auto* codes = reinterpret_cast<std::uint8_t*>(parts[0]) + r * input.columns;
+      // The official quantizer sees halves.
+      const float largest = codecs.halves(input.values + r * input.columns, input.columns, out);
       std::memcpy(parts[1] + r * 4, &largest, sizeof largest);
-      const float scale = largest == 0 ? 0.0F : (1.0F / largest) * 127.0F;
-      for (std::uint64_t i = 0; i < input.columns; ++i) {
-        const float code = (out[i] * scale + kRounder) - kRounder;
-        const bool held = std::fabs(code) <= 127.0F;  // not after an overflow of the half
-        codes[i] = static_cast<std::byte>(held ? static_cast<int>(code) : 0);
-        out[i] = held ? code * largest / 127.0F : INFINITY;
-      }
+      const float inverse = largest == 0 ? 0.0F : (1.0F / largest) * 127.0F;
+      codecs.llm_int8(inverse, largest, out, input.columns, codes, out);
     }
   }
   std::vector<std::byte> once(const Matrix&, std::size_t, double) const override {
     return {std::byte{0}};  // row by row
-  }
-};
-
-// Values of a code table in ascending order, the code of each, and where one ends and the next
-// begins.
-template <std::size_t N>
-struct SortedTable {
-  std::array<float, N> values{};
-  std::array<std::uint8_t, N> codes{};
-  std::array<float, N - 1> bounds{};
-
-  void set_bounds() {
-    for (std::size_t i = 0; i + 1 < N; ++i) bounds[i] = (values[i] + values[i + 1]) / 2;
   }
 };
 
@@ -121,19 +99,14 @@ std::size_t index_of(const SortedTable<N>& table, float x) noexcept {
   return index;
 }
 
-float largest_of(const float* values, std::uint64_t count) noexcept {
-  float largest = 0;
-  for (std::uint64_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
-  return largest;
-}
-
 class Bnb4bit final : public WeightFormat {
  public:
   Bnb4bit(bool nf4, bool nested)
       : name_(nf4 ? "nf4" : "fp4"),
         nested_(nested),
         values_(nf4 ? kNF4 : kBnbFP4),
-        table_(table_of(nf4 ? kNF4 : kBnbFP4)) {}
+        table_(table_of(nf4 ? kNF4 : kBnbFP4)),
+        zero_code_(table_.codes[index_of(table_, 0)]) {}
 
   std::string_view name() const noexcept override { return name_; }
 
@@ -165,8 +138,7 @@ class Bnb4bit final : public WeightFormat {
   }
   double survey(const float* values, std::uint64_t count) const override {
     double sum = 0;
-    for (std::uint64_t at = 0; at < count; at += kBlock)
-      sum += static_cast<double>(largest_of(values + at, std::min(kBlock, count - at)));
+    for (const float largest : block_maxima(values, count)) sum += static_cast<double>(largest);
     return sum;
   }
   double survey_result(double folded, const MatrixSize& size) const override {
@@ -177,24 +149,16 @@ class Bnb4bit final : public WeightFormat {
   void encode(const Matrix&, const MatrixRows& input, std::span<std::byte* const> parts,
               float* decoded) const override {
     const std::uint64_t count = input.rows * input.columns;
-    std::vector<float> maxima;
-    for (std::uint64_t at = 0; at < count; at += kBlock)
-      maxima.push_back(largest_of(input.values + at, std::min(kBlock, count - at)));
+    const std::vector<float> maxima = block_maxima(input.values, count);
     const std::vector<float> stored = store_maxima(maxima, input.survey, parts);
-    std::uint8_t high = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      const std::size_t block = i / kBlock;
-      const float scaled = input.values[i] * (1.0F / std::max(maxima[block], kSmallestMaximum));
-      const std::size_t index = index_of(table_, scaled);
-      const std::uint8_t code = table_.codes[index];
-      decoded[i] = table_.values[index] * stored[block];
-      if (i % 2 == 0) {
-        high = static_cast<std::uint8_t>(code << 4);
-        if (i + 1 == count) parts[0][i / 2] = std::byte(high | table_.codes[index_of(table_, 0)]);
-      } else {
-        parts[0][i / 2] = std::byte(high | code);
-      }
-    }
+    std::vector<float> inverses(maxima.size());
+    for (std::size_t i = 0; i < maxima.size(); ++i)
+      inverses[i] = 1.0F / std::max(maxima[i], kSmallestMaximum);
+    std::vector<std::uint8_t> codes(count + count % 2, zero_code_);
+    run_codecs().table(table_, inverses.data(), stored.data(), kBlock, input.values, count,
+                       codes.data(), decoded);
+    for (std::size_t i = 0; i < codes.size() / 2; ++i)
+      parts[0][i] = static_cast<std::byte>(codes[2 * i] << 4 | codes[2 * i + 1]);
   }
 
   std::vector<std::byte> once(const Matrix& matrix, std::size_t index,
@@ -206,6 +170,12 @@ class Bnb4bit final : public WeightFormat {
   }
 
  private:
+  static std::vector<float> block_maxima(const float* values, std::uint64_t count) {
+    std::vector<float> maxima((count + kBlock - 1) / kBlock);
+    run_codecs().largest_of_groups(values, count, kBlock, maxima.data());
+    return maxima;
+  }
+
   static std::vector<std::byte> bytes_of(const void* data, std::size_t size) {
     const auto* bytes = static_cast<const std::byte*>(data);
     return {bytes, bytes + size};
@@ -224,7 +194,7 @@ class Bnb4bit final : public WeightFormat {
     for (std::size_t at = 0; at < maxima.size(); at += kNestedBlock) {
       const std::size_t count = std::min<std::size_t>(kNestedBlock, maxima.size() - at);
       for (std::size_t i = at; i < at + count; ++i) stored[i] = maxima[i] - offset;
-      const float largest = largest_of(stored.data() + at, count);
+      const float largest = run_codecs().largest(stored.data() + at, count);
       std::memcpy(parts[4] + at / kNestedBlock * 4, &largest, sizeof largest);
       const float inverse = 1.0F / std::max(largest, kSmallestMaximum);
       for (std::size_t i = at; i < at + count; ++i) {
@@ -259,6 +229,7 @@ class Bnb4bit final : public WeightFormat {
   bool nested_;
   std::array<float, 16> values_;
   SortedTable<16> table_;
+  std::uint8_t zero_code_;  // fills the last byte
 };
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <vector>
 
 #include "core/small_floats.hpp"
 #include "quant/checkpoint/formats.hpp"
+#include "quant/checkpoint/integer_rows.hpp"
 
 namespace quantize {
 namespace {
@@ -23,20 +25,18 @@ class Fp4 : public WeightFormat {
   }
 
  protected:
-  float group_largest(const float* values) const noexcept {
-    float largest = 0;
-    for (std::uint64_t i = 0; i < group_; ++i) largest = std::max(largest, std::fabs(values[i]));
-    return largest;
-  }
-  void put_group(const float* values, float scale, std::byte* codes,
-                 float* decoded) const noexcept {
-    for (std::uint64_t i = 0; i < group_; i += 2) {
-      const std::uint8_t low = float_to_e2m1(values[i] / scale);
-      const std::uint8_t high = float_to_e2m1(values[i + 1] / scale);
-      codes[i / 2] = static_cast<std::byte>(low | high << 4);
-      decoded[i] = kE2M1[low] * scale;
-      decoded[i + 1] = kE2M1[high] * scale;
-    }
+  // `scale_of(largest, group)` gives the scale of a group and stores its code.
+  template <class ScaleOf>
+  void encode_groups(const MatrixRows& input, std::byte* packed, float* decoded,
+                     ScaleOf scale_of) const {
+    const RunCodecs& codecs = run_codecs();
+    const std::uint64_t count = input.rows * input.columns;
+    std::vector<float> scales(count / group_);
+    std::vector<std::uint8_t> codes(count);
+    codecs.largest_of_groups(input.values, count, group_, scales.data());
+    for (std::size_t g = 0; g < scales.size(); ++g) scales[g] = scale_of(scales[g], g);
+    codecs.e2m1(scales.data(), group_, input.values, count, codes.data(), decoded);
+    pack_codes(codes.data(), count, 4, packed);
   }
   WeightPart code_part(const MatrixSize& size, const char* suffix) const {
     return {suffix, DType::u8, Shape{size.rows, size.columns / 2}, 2, 1};
@@ -57,14 +57,14 @@ class Mxfp4 final : public Fp4 {
   }
   void encode(const Matrix&, const MatrixRows& input, std::span<std::byte* const> parts,
               float* decoded) const override {
-    for (std::uint64_t at = 0; at < input.rows * input.columns; at += group_) {
+    encode_groups(input, parts[0], decoded, [&](float largest, std::size_t group) {
       // A maximum of 1.75 x 2^k and more counts as 2^(k + 1).
-      const auto bits = std::bit_cast<std::uint32_t>(group_largest(input.values + at));
+      const auto bits = std::bit_cast<std::uint32_t>(largest);
       const std::uint32_t exponent = (bits + (1U << 21)) >> 23;
       const auto code = static_cast<std::uint8_t>(exponent < 2 ? 0 : exponent - 2);
-      parts[1][at / group_] = std::byte{code};
-      put_group(input.values + at, e8m0_to_float(code), parts[0] + at / 2, decoded + at);
-    }
+      parts[1][group] = std::byte{code};
+      return e8m0_to_float(code);
+    });
   }
 };
 
@@ -74,9 +74,7 @@ class Nvfp4 final : public Fp4 {
   std::string_view name() const noexcept override { return "nvfp4"; }
   SurveyFold survey_fold() const noexcept override { return SurveyFold::largest; }
   double survey(const float* values, std::uint64_t count) const override {
-    float largest = 0;
-    for (std::uint64_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
-    return static_cast<double>(largest);
+    return static_cast<double>(run_codecs().largest(values, count));
   }
   std::vector<WeightPart> parts(const Matrix& matrix) const override {
     const bool modelopt = container_ == Nvfp4Container::modelopt;
@@ -89,15 +87,14 @@ class Nvfp4 final : public Fp4 {
               float* decoded) const override {
     const float global = tensor_scale(input.survey);
     const bool multiplies = container_ == Nvfp4Container::modelopt;
-    for (std::uint64_t at = 0; at < input.rows * input.columns; at += group_) {
-      const float wanted = group_largest(input.values + at) / kE2M1Max;
+    encode_groups(input, parts[0], decoded, [&](float largest, std::size_t group) {
+      const float wanted = largest / kE2M1Max;
       std::uint8_t code = float_to_e4m3(multiplies ? wanted / global : global * wanted);
       if (code == 0) code = multiplies ? 0x01 : 0x20;  // 2^-9, or the step of E4M3
       const float stored = e4m3_to_float(code);
-      parts[1][at / group_] = std::byte{code};
-      put_group(input.values + at, multiplies ? stored * global : stored / global,
-                parts[0] + at / 2, decoded + at);
-    }
+      parts[1][group] = std::byte{code};
+      return multiplies ? stored * global : stored / global;
+    });
   }
   std::vector<std::byte> once(const Matrix&, std::size_t, double survey) const override {
     std::vector<std::byte> bytes(4);

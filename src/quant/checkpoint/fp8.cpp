@@ -1,6 +1,5 @@
 // E4M3 codes with a scale for the tensor, for each row, or for each tile of 128 x 128 values.
 #include <algorithm>
-#include <cmath>
 
 #include "core/small_floats.hpp"
 #include "quant/checkpoint/formats.hpp"
@@ -10,12 +9,6 @@ namespace {
 
 constexpr std::uint64_t kTile = 128;
 
-float largest_of(const float* values, std::uint64_t count) noexcept {
-  float largest = 0;
-  for (std::uint64_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
-  return largest;
-}
-
 float scale_of(float largest, DType type) noexcept {
   const float scale = round_to_type(type, largest / kE4M3Max);
   return scale == 0 ? 1.0F : scale;
@@ -23,11 +16,7 @@ float scale_of(float largest, DType type) noexcept {
 
 void put_codes(const float* values, std::uint64_t count, float scale, std::byte* codes,
                float* decoded) noexcept {
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint8_t code = float_to_e4m3(values[i] / scale);
-    codes[i] = std::byte{code};
-    decoded[i] = e4m3_to_float(code) * scale;
-  }
+  run_codecs().e4m3(scale, values, count, reinterpret_cast<std::uint8_t*>(codes), decoded);
 }
 
 class Fp8 final : public WeightFormat {
@@ -42,7 +31,7 @@ class Fp8 final : public WeightFormat {
     return scale_ == Fp8Scale::tensor ? SurveyFold::largest : SurveyFold::none;
   }
   double survey(const float* values, std::uint64_t count) const override {
-    return static_cast<double>(largest_of(values, count));
+    return static_cast<double>(run_codecs().largest(values, count));
   }
 
   std::vector<WeightPart> parts(const Matrix& matrix) const override {
@@ -76,7 +65,8 @@ class Fp8 final : public WeightFormat {
     }
     for (std::uint64_t r = 0; r < input.rows; ++r) {
       const std::uint64_t at = r * input.columns;
-      const float scale = scale_of(largest_of(input.values + at, input.columns), matrix.type);
+      const float scale =
+          scale_of(run_codecs().largest(input.values + at, input.columns), matrix.type);
       put_codes(input.values + at, input.columns, scale, parts[0] + at, decoded + at);
       store_plain(matrix.type, scale, parts[1] + r * stored_bytes(matrix.type, 1));
     }
@@ -101,7 +91,8 @@ class Fp8 final : public WeightFormat {
         const std::uint64_t width = std::min(kTile, input.columns - column);
         float largest = 0;
         for (std::uint64_t r = row; r < last; ++r)
-          largest = std::max(largest, largest_of(input.values + r * input.columns + column, width));
+          largest = std::max(
+              largest, run_codecs().largest(input.values + r * input.columns + column, width));
         const float scale = scale_of(largest, DType::f32);
         for (std::uint64_t r = row; r < last; ++r) {
           const std::uint64_t at = r * input.columns + column;

@@ -22,28 +22,20 @@ float clamped(float x, float low, float high) noexcept {
 }
 float rounded(float x) noexcept { return (x + kRounder) - kRounder; }
 
-struct Range {
-  float low = 0, high = 0;  // low <= 0 <= high
-};
-
-Range extremes(const float* values, std::uint64_t count) noexcept {
-  Range range;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    range.low = values[i] < range.low ? values[i] : range.low;
-    range.high = values[i] > range.high ? values[i] : range.high;
-  }
-  return range;
-}
-
 Range clipped_extremes(const IntegerGrid& grid, const float* values, std::uint64_t count) {
-  std::vector<float> sorted(values, values + count);
-  if (grid.symmetric) {
-    for (float& x : sorted) x = std::fabs(x);
-  }
-  std::sort(sorted.begin(), sorted.end());
   const auto cut = static_cast<std::size_t>(grid.clipped * static_cast<double>(count));
-  const float high = std::max(0.0F, sorted[sorted.size() - 1 - cut]);
-  return {grid.symmetric ? -high : std::min(0.0F, sorted[cut]), high};
+  if (cut == 0) return run_codecs().extremes(values, count);
+  std::vector<float> left(values, values + count);
+  if (grid.symmetric) {
+    for (float& x : left) x = std::fabs(x);
+  }
+  const auto of_rank = [&](std::size_t rank) {
+    const auto at = left.begin() + static_cast<std::ptrdiff_t>(rank);
+    std::nth_element(left.begin(), at, left.end());
+    return *at;
+  };
+  const float high = std::max(0.0F, of_rank(left.size() - 1 - cut));
+  return {grid.symmetric ? -high : std::min(0.0F, of_rank(cut)), high};
 }
 
 float smallest_scale(DType type) noexcept {
@@ -68,31 +60,6 @@ GridScale scale_of(const IntegerGrid& grid, Range range) noexcept {
   return out;
 }
 
-float decoded_value(const GridScale& scale, float code) noexcept {
-  return scale.scale * (code - scale.zero);
-}
-
-float code_of(const IntegerGrid& grid, const GridScale& scale, float value) noexcept {
-  const float x = value / scale.scale;
-  if (grid.rounds_sum) {
-    const float zero = scale.zero - grid.middle();
-    return rounded(clamped(x + zero, -grid.middle(), grid.middle() - 1)) + grid.middle();
-  }
-  return rounded(clamped(x, -scale.zero, grid.top() - scale.zero)) + scale.zero;
-}
-
-double squared_error(const IntegerGrid& grid, const GridScale& scale, const float* values,
-                     std::uint64_t count) noexcept {
-  float lanes[8] = {};
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const float error = decoded_value(scale, code_of(grid, scale, values[i])) - values[i];
-    lanes[i % 8] += error * error;
-  }
-  double sum = 0;
-  for (const float lane : lanes) sum += static_cast<double>(lane);
-  return sum;
-}
-
 }  // namespace
 
 float round_to_type(DType type, float value) noexcept {
@@ -113,14 +80,15 @@ void store_plain(DType type, float value, std::byte* out) noexcept {
 GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count) {
   if (grid.rule == ScaleRule::percentile)
     return scale_of(grid, clipped_extremes(grid, values, count));
-  const Range range = extremes(values, count);
+  const RunCodecs& runs = run_codecs();
+  const Range range = runs.extremes(values, count);
   GridScale best = scale_of(grid, range);
   if (grid.rule == ScaleRule::absmax) return best;
-  double least = squared_error(grid, best, values, count);
+  double least = runs.grid_error(rounding_of(grid, best), values, count);
   for (int i = 1; i < kShrinks; ++i) {
     const float factor = 1 - static_cast<float>(i) * kShrinkStep;
     const GridScale next = scale_of(grid, {range.low * factor, range.high * factor});
-    const double error = squared_error(grid, next, values, count);
+    const double error = runs.grid_error(rounding_of(grid, next), values, count);
     if (error < least) {
       least = error;
       best = next;
@@ -129,13 +97,13 @@ GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t 
   return best;
 }
 
-void grid_codes(const IntegerGrid& grid, const GridScale& scale, const float* values,
-                std::uint64_t count, std::uint8_t* codes, float* decoded) noexcept {
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const float code = code_of(grid, scale, values[i]);
-    codes[i] = static_cast<std::uint8_t>(static_cast<int>(code));
-    decoded[i] = decoded_value(scale, code);
+GridRounding rounding_of(const IntegerGrid& grid, const GridScale& scale) noexcept {
+  if (grid.rounds_sum) {
+    return {scale.scale,    scale.zero - grid.middle(),
+            -grid.middle(), grid.middle() - 1.0F,
+            grid.middle(),  scale.zero};
   }
+  return {scale.scale, 0, -scale.zero, grid.top() - scale.zero, scale.zero, scale.zero};
 }
 
 }  // namespace quantize

@@ -7,6 +7,8 @@
 
 #include "quantize/dtype.hpp"
 
+#include "quant/checkpoint/run_codecs.hpp"
+
 namespace quantize {
 
 // What the scale is made from.
@@ -36,8 +38,8 @@ struct GridScale {
 };
 
 GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count);
-void grid_codes(const IntegerGrid& grid, const GridScale& scale, const float* values,
-                std::uint64_t count, std::uint8_t* codes, float* decoded) noexcept;
+// How values are rounded to that scale.
+GridRounding rounding_of(const IntegerGrid& grid, const GridScale& scale) noexcept;
 
 // Rounds to what a plain type holds; stores it.
 float round_to_type(DType type, float value) noexcept;

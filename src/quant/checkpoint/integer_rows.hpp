@@ -38,8 +38,12 @@ class IntegerFormat : public WeightFormat {
 IntegerRows quantize_rows(const IntegerGrid& grid, std::uint64_t group, const MatrixRows& rows,
                           float* decoded);
 
-// Codes of `bits` bits one after the other, lowest bits first, in words of 32 bits that are
-// `word_stride` words apart. `codes` are `code_stride` apart. The last word is filled with zeros.
+// Codes of `bits` bits one after the other, lowest bits first, in as many bytes as they need; what
+// is left of the last one is zero.
+void pack_codes(const std::uint8_t* codes, std::uint64_t count, unsigned bits,
+                std::byte* packed) noexcept;
+// The same in words of 32 bits that are `word_stride` words apart, of codes that are `code_stride`
+// apart. The last word is filled with zeros.
 void pack_words(const std::uint8_t* codes, std::uint64_t code_stride, std::uint64_t count,
                 unsigned bits, std::byte* words, std::uint64_t word_stride) noexcept;
 

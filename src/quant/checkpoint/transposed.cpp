@@ -3,6 +3,7 @@
 // outputs, eight to a word in an order of its own.
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "quant/checkpoint/formats.hpp"
 #include "quant/checkpoint/integer_rows.hpp"
@@ -11,8 +12,8 @@ namespace quantize {
 namespace {
 
 constexpr std::uint64_t kUnit = 32;  // rows and columns whose codes fill whole words at any width
-// The place of output column j of eight in an AWQ word, in steps of four bits.
-constexpr std::array<unsigned, 8> kAwqPlace = {0, 4, 1, 5, 2, 6, 3, 7};
+// The first bit of output column j of eight in an AWQ word.
+constexpr std::array<unsigned, 8> kAwqShift = {0, 16, 4, 20, 8, 24, 12, 28};
 
 class TransposedFormat : public IntegerFormat {
  public:
@@ -29,6 +30,12 @@ class TransposedFormat : public IntegerFormat {
   WeightPart scale_part(const MatrixSize& size) const {
     const std::uint64_t groups = groups_of(size, group_);
     return {".scales", grid_.scale_type, Shape{groups, size.rows}, size.columns, 2, groups};
+  }
+  // Rows of words, which the file has as columns.
+  static void put_transposed(const std::vector<std::uint32_t>& words, std::uint64_t rows,
+                             std::byte* out) noexcept {
+    run_codecs().transpose(words.data(), rows, words.size() / rows,
+                           reinterpret_cast<std::uint32_t*>(out));
   }
   void put_scales(const IntegerRows& rows, std::uint64_t groups, std::byte* out) const {
     const std::uint64_t count = rows.scales.size() / groups;
@@ -57,9 +64,12 @@ class Gptq final : public TransposedFormat {
               float* decoded) const override {
     IntegerRows rows = quantize_rows(grid_, group_, input, decoded);
     const std::uint64_t groups = groups_of(matrix.size, group_);
+    const std::uint64_t lines = word_count(input.columns, grid_.bits);
+    std::vector<std::uint32_t> words(input.rows * lines);
     for (std::uint64_t r = 0; r < input.rows; ++r)
       pack_words(rows.codes.data() + r * input.columns, 1, input.columns, grid_.bits,
-                 parts[0] + r * 4, input.rows);
+                 reinterpret_cast<std::byte*>(words.data() + r * lines), 1);
+    put_transposed(words, input.rows, parts[0]);
     // Symmetric files are of the first version, which stores one less.
     if (grid_.symmetric) {
       for (std::uint8_t& zero : rows.zeros) --zero;
@@ -106,16 +116,10 @@ class Awq final : public TransposedFormat {
   // `codes` are rows x width; a line of words for each column.
   static void put_words(const std::uint8_t* codes, std::uint64_t rows, std::uint64_t width,
                         std::byte* out) noexcept {
-    const std::uint64_t words = rows / 8;
-    for (std::uint64_t w = 0; w < words; ++w) {
-      const std::uint8_t* eight = codes + w * 8 * width;
-      for (std::uint64_t c = 0; c < width; ++c) {
-        std::uint32_t word = 0;
-        for (std::uint64_t j = 0; j < 8; ++j)
-          word |= std::uint32_t{eight[j * width + c]} << (4 * kAwqPlace[j]);
-        std::memcpy(out + (c * words + w) * 4, &word, sizeof word);
-      }
-    }
+    std::vector<std::uint32_t> words(rows / 8 * width);
+    for (std::uint64_t w = 0; w < rows / 8; ++w)
+      run_codecs().interleave(codes + w * 8 * width, width, kAwqShift, words.data() + w * width);
+    put_transposed(words, rows / 8, out);
   }
 };
 

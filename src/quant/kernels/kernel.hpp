@@ -4,6 +4,7 @@
 
 #include "quantize/quantizer.hpp"
 
+#include "quant/checkpoint/run_codecs.hpp"
 #include "quant/error_lanes.hpp"
 
 namespace quantize::kernels {
@@ -21,6 +22,7 @@ struct KernelTable {
   // a * b + c in two roundings, as this set was compiled (see quant/contraction.hpp).
   float (*multiply_then_add)(float a, float b, float c) noexcept;
   AddErrors add_errors;
+  const RunCodecs* run_codecs;
 };
 
 }  // namespace quantize::kernels

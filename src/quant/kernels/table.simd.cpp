@@ -9,6 +9,7 @@ namespace quantize::kernels::QUANTIZE_ISA {
 #undef QUANTIZE_KERNEL
 bool add_errors(ErrorLanes& lanes, const float* source, const float* result,
                 std::uint64_t count) noexcept;
+extern const RunCodecs run_codecs;
 
 namespace {
 
@@ -28,6 +29,6 @@ float multiply_then_add(float a, float b, float c) noexcept {
 
 extern const KernelTable table;
 const KernelTable table{kKernels, sizeof kKernels / sizeof kKernels[0], multiply_then_add,
-                        add_errors};
+                        add_errors, &run_codecs};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA
