@@ -17,7 +17,7 @@
 //   as_int, as_float   the same 32 bits        to_float(i)  the nearest float
 //   truncate(f)        toward zero; INT32_MIN for what does not fit, NaN included
 //   store              all bits, or the low 8 or 16 of each lane
-//   lookupN(table, i)  table[i mod N]
+//   lookupN(table, i)  table[i mod N]; lookup32 only where kLookup32 says so
 //   reduce_max, reduce_min, reduce_add (I)   across lanes: exact, so that no order shows
 //   transpose(rows, column, out, stride)  out[stride * i + l] = rows[l][column + i], i, l < kLanes
 //

@@ -45,10 +45,46 @@ inline I nearest_place(F x) {
   place = place | select(x < lookup4(kSearch.thresholds[2], place), zero, I::set(4));
   return place | select(x < lookup8(kSearch.thresholds[3], place), zero, I::set(8));
 }
-inline FF nearest_level(FF x) {
-  return {
-      {lookup16(kSearch.levels, nearest_place(x.a)), lookup16(kSearch.levels, nearest_place(x.b))}};
+
+// The same for |x| < 140 where 32 entries can be looked up: in a bucket of 8 lies one threshold at
+// most. Numbers 256 apart share a bucket; where both occur, beyond the outer thresholds, their sign
+// tells them apart.
+struct Buckets {
+  alignas(64) float thresholds[32];
+  alignas(64) float below[32];  // the level of what is less than the threshold
+  alignas(64) float above[32];
+
+  constexpr Buckets() : thresholds{}, below{}, above{} {
+    for (int bucket = -16; bucket < 16; ++bucket) {
+      const float middle = static_cast<float>(8 * bucket);
+      const int at = bucket & 31;
+      int under = 0;  // thresholds
+      while (under < 15 && threshold(under) < middle - 4) ++under;
+      const bool inside = under < 15 && threshold(under) < middle + 4;
+      const bool outer = bucket < -14 || bucket > 14;
+      thresholds[at] = inside ? threshold(under) : 0;
+      below[at] = schemes::kLevels[outer ? 0 : under];
+      above[at] = schemes::kLevels[outer ? 15 : under + (inside ? 1 : 0)];
+    }
+  }
+  static constexpr float threshold(int i) {
+    return (schemes::kLevels[i] + schemes::kLevels[i + 1]) / 2;
+  }
+};
+constexpr Buckets kBuckets;
+
+// A template only so that the branch not taken need not compile.
+template <class Fv>
+inline Fv level_near(Fv x) {
+  if constexpr (kLookup32) {
+    const auto bucket = as_int(x + Fv::set(100663296.0F));  // 1.5 * 2^26 keeps multiples of 8
+    return select(x < lookup32(kBuckets.thresholds, bucket), lookup32(kBuckets.below, bucket),
+                  lookup32(kBuckets.above, bucket));
+  } else {
+    return lookup16(kSearch.levels, nearest_place(x));
+  }
 }
+inline FF nearest_level(FF x) { return {{level_near(x.a), level_near(x.b)}}; }
 
 // One sub-block per lane. Null weights: x * x.
 inline FF search_scale(const float* x, const float* weights) {

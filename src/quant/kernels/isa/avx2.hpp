@@ -9,6 +9,7 @@ namespace quantize::kernels {
 namespace {
 
 constexpr int kNativeLanes = 8;
+constexpr bool kLookup32 = false;
 
 struct M {
   __m256 v;

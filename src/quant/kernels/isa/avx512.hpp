@@ -10,6 +10,7 @@ namespace quantize::kernels {
 namespace {
 
 constexpr int kNativeLanes = 16;
+constexpr bool kLookup32 = true;
 
 struct M {
   __mmask16 v;
@@ -112,6 +113,10 @@ inline F lookup8(const float* table, I index) {
 }
 inline F lookup16(const float* table, I index) {
   return {_mm512_permutexvar_ps(index.v, _mm512_loadu_ps(table))};
+}
+
+inline F lookup32(const float* table, I index) {
+  return {_mm512_permutex2var_ps(_mm512_loadu_ps(table), index.v, _mm512_loadu_ps(table + 16))};
 }
 
 inline float reduce_max(F a) { return _mm512_reduce_max_ps(a.v); }

@@ -11,6 +11,7 @@ namespace quantize::kernels {
 namespace {
 
 constexpr int kNativeLanes = 4;
+constexpr bool kLookup32 = false;
 
 struct M {
   uint32x4_t v;

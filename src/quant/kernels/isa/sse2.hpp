@@ -10,6 +10,7 @@ namespace quantize::kernels {
 namespace {
 
 constexpr int kNativeLanes = 4;
+constexpr bool kLookup32 = false;
 
 struct M {
   __m128 v;
