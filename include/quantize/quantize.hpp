@@ -10,6 +10,7 @@
 #include "quantize/memory.hpp"
 #include "quantize/metadata.hpp"
 #include "quantize/model.hpp"
+#include "quantize/near_names.hpp"
 #include "quantize/pipeline.hpp"
 #include "quantize/plan.hpp"
 #include "quantize/quantizer.hpp"

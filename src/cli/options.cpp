@@ -21,6 +21,8 @@ enum class Kind : std::uint8_t {
 constexpr unsigned kConvert = 1, kPlan = 2, kInspect = 4, kTypes = 8, kSelftest = 16;
 constexpr unsigned kModel = kConvert | kPlan,
                    kAll = kConvert | kPlan | kInspect | kTypes | kSelftest;
+constexpr unsigned kOnlyGguf = 1024;  // beside commands: the option means nothing to checkpoints
+constexpr unsigned kGguf = kModel | kOnlyGguf;
 
 struct OptionRow {
   const char* names;
@@ -37,45 +39,44 @@ constexpr OptionRow kOptions[] = {
      "preset, type or friendly name (see `quantize types`)"},
     {"--plan", "FILE", Kind::once, kModel, "Target",
      "instead of --to: the outputs and types of a saved `plan --json`, perhaps edited"},
-    {"--tensor-type", "PATTERN=TYPE", Kind::many, kModel, "Types",
+    {"--tensor-type", "PATTERN=TYPE", Kind::many, kGguf, "Types",
      "type of the tensors whose name matches; first match wins"},
-    {"--recipe,--tensor-type-file", "FILE", Kind::once, kModel, "Types",
+    {"--recipe,--tensor-type-file", "FILE", Kind::once, kGguf, "Types",
      "many PATTERN=TYPE, one a line; # begins a comment, a final ? lets it match nothing"},
     {"--explain", "TENSOR", Kind::once, kModel, "Types",
      "say which rule chose this tensor's type, and write nothing"},
-    {"--output-tensor-type", "TYPE", Kind::once, kModel, "Types", "type of output.weight"},
-    {"--token-embedding-type", "TYPE", Kind::once, kModel, "Types", "type of token_embd.weight"},
-    {"--leave-output-tensor", "", Kind::flag, kModel, "Types", "do not quantize output.weight"},
-    {"--pure", "", Kind::flag, kModel, "Types", "no mixture: the target's own type everywhere"},
-    {"--lossless", "", Kind::flag, kModel, "Types",
+    {"--output-tensor-type", "TYPE", Kind::once, kGguf, "Types", "type of output.weight"},
+    {"--token-embedding-type", "TYPE", Kind::once, kGguf, "Types", "type of token_embd.weight"},
+    {"--leave-output-tensor", "", Kind::flag, kGguf, "Types", "do not quantize output.weight"},
+    {"--pure", "", Kind::flag, kGguf, "Types", "no mixture: the target's own type everywhere"},
+    {"--lossless", "", Kind::flag, kGguf, "Types",
      "tensors whose values lie on a type's grid get that type, whatever the target says"},
-    {"--allow-requantize", "", Kind::flag, kModel, "Types",
+    {"--allow-requantize", "", Kind::flag, kGguf, "Types",
      "accept tensors that are quantized already"},
-    {"--allow-unmatched", "", Kind::flag, kModel, "Types",
+    {"--allow-unmatched", "", Kind::flag, kGguf, "Types",
      "a pattern that matches nothing is no error"},
-    {"--imatrix", "FILE", Kind::once, kModel, "Importance", "importance data, .gguf or .dat"},
-    {"--imatrix-name", "TEXT", Kind::once, kModel, "Importance",
+    {"--imatrix", "FILE", Kind::once, kGguf, "Importance", "importance data, .gguf or .dat"},
+    {"--imatrix-name", "TEXT", Kind::once, kGguf, "Importance",
      "what the output says about its origin"},
-    {"--include-weights", "TEXT", Kind::many, kModel, "Importance",
+    {"--include-weights", "TEXT", Kind::many, kGguf, "Importance",
      "use it for tensors whose name contains TEXT only"},
-    {"--exclude-weights", "TEXT", Kind::many, kModel, "Importance", "do not use it for these"},
-    {"--outtype", "TYPE", Kind::once, kModel, "Conversion",
+    {"--exclude-weights", "TEXT", Kind::many, kGguf, "Importance", "do not use it for these"},
+    {"--outtype", "TYPE", Kind::once, kGguf, "Conversion",
      "auto, f32, f16, bf16: round weights to this first"},
-    {"--model-name", "TEXT", Kind::once, kModel, "Conversion", "general.name"},
-    {"--arch", "NAME", Kind::once, kModel, "Conversion",
+    {"--model-name", "TEXT", Kind::once, kGguf, "Conversion", "general.name"},
+    {"--arch", "NAME", Kind::once, kGguf, "Conversion",
      "general.architecture of a tensors-only output"},
-    {"--pre", "NAME", Kind::once, kModel, "Conversion", "pre-tokenizer name"},
-    {"--family", "FILE", Kind::once, kModel, "Conversion", "description of a model family"},
-    {"--tensors-only", "", Kind::flag, kModel, "Conversion",
-     "keep names, convert no configuration"},
-    {"--ignore-unmapped", "GLOB", Kind::many, kModel, "Conversion",
+    {"--pre", "NAME", Kind::once, kGguf, "Conversion", "pre-tokenizer name"},
+    {"--family", "FILE", Kind::once, kGguf, "Conversion", "description of a model family"},
+    {"--tensors-only", "", Kind::flag, kGguf, "Conversion", "keep names, convert no configuration"},
+    {"--ignore-unmapped", "GLOB", Kind::many, kGguf, "Conversion",
      "drop these tensors if the family does not know them"},
-    {"--override-kv", "KEY=TYPE:VALUE", Kind::many, kModel, "Conversion",
+    {"--override-kv", "KEY=TYPE:VALUE", Kind::many, kGguf, "Conversion",
      "set metadata; int, float, bool or str"},
-    {"--prune-layers", "N[,N2]", Kind::many, kModel, "Conversion", "leave these layers out"},
+    {"--prune-layers", "N[,N2]", Kind::many, kGguf, "Conversion", "leave these layers out"},
     {"--nonfinite", "WHAT", Kind::once, kModel, "Conversion",
      "error, keep, zero: NaN and infinities"},
-    {"--reference-quirks", "", Kind::flag, kModel, "Conversion",
+    {"--reference-quirks", "", Kind::flag, kGguf, "Conversion",
      "llama.cpp's bytes even where they are faulty"},
     {"--no-follow", "", Kind::flag, kModel | kInspect, "Conversion",
      "do not follow symbolic links to inputs"},
@@ -86,9 +87,9 @@ constexpr OptionRow kOptions[] = {
     {"-f,--force", "", Kind::flag, kConvert, "Output", "replace existing outputs"},
     {"--if-exists", "WHAT", Kind::once, kConvert, "Output", "fail, skip, replace"},
     {"--split-max-size", "SIZE", Kind::once, kModel, "Output", "write pieces of at most this size"},
-    {"--split-max-tensors", "N", Kind::once, kModel, "Output",
+    {"--split-max-tensors", "N", Kind::once, kGguf, "Output",
      "write pieces of at most so many tensors"},
-    {"--keep-split", "", Kind::flag, kModel, "Output", "as many pieces as the input has"},
+    {"--keep-split", "", Kind::flag, kGguf, "Output", "as many pieces as the input has"},
     {"--verify", "", Kind::flag, kConvert, "Output",
      "read every output back before it gets its name"},
     {"--dry-run", "", Kind::flag, kConvert, "Output", "plan only, write nothing"},
@@ -100,7 +101,7 @@ constexpr OptionRow kOptions[] = {
      "with a context of N tokens; default: the model's, at most 4096"},
     {"--full", "", Kind::flag, kInspect, "Report", "long values in full"},
     {"--report", "FILE", Kind::many, kConvert, "Report", "write the report: .txt .json .csv .md"},
-    {"--json", "", Kind::flag, kModel | kInspect, "Report", "print JSON"},
+    {"--json", "", Kind::flag, kAll, "Report", "print JSON"},
     {"--strict", "CODES", Kind::optional, kAll, "Report",
      "warnings are errors: all, or --strict=CODE,..."},
     {"-q,--quiet", "", Kind::flag, kAll, "Report", "print errors only"},
@@ -131,8 +132,9 @@ constexpr std::array<CommandRow, 5> kCommands = {{
      "Reads headers only and says what outputs would be: sizes, types, substitutions."},
     {Command::inspect, kInspect, "inspect", "quantize inspect FILE... [OPTION...]",
      "Shows header, metadata and tensors."},
-    {Command::types, kTypes, "types", "quantize types", "Lists types, presets and friendly names."},
-    {Command::selftest, kSelftest, "selftest", "quantize selftest",
+    {Command::types, kTypes, "types", "quantize types [--json]",
+     "Lists types, presets and friendly names."},
+    {Command::selftest, kSelftest, "selftest", "quantize selftest [--json]",
      "Checks that this program writes the bytes it should, on this CPU."},
 }};
 
@@ -152,6 +154,26 @@ std::string long_name(std::string_view names) {
   return std::string(names.substr(start, names.find(',', start) - start));
 }
 
+constexpr std::size_t kHelpColumn = 36, kHelpWidth = 100;
+
+// Words from the help's column on, in lines of at most kHelpWidth; the first begins after `taken`.
+std::string indented(std::string_view text, std::size_t taken) {
+  std::string result(kHelpColumn - taken, ' ');
+  std::size_t width = kHelpColumn;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (width != kHelpColumn && width + 1 + word.size() > kHelpWidth) {
+      result += '\n' + std::string(kHelpColumn, ' ');
+      width = kHelpColumn;
+    }
+    if (width != kHelpColumn) result += ' ';
+    width += word.size() + (width != kHelpColumn ? 1 : 0);
+    result += word;
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+  }
+  return result + '\n';
+}
+
 std::string help_text(const CommandRow& command) {
   std::string text = "Usage: " + std::string(command.usage) + "\n" + command.about + '\n';
   const char* group = "";
@@ -166,8 +188,8 @@ std::string help_text(const CommandRow& command) {
     if (comma != std::string::npos) left.insert(comma + 1, " ");
     if (*row.value != 0) left += (row.kind == Kind::optional ? "[=" : " ") + std::string(row.value);
     if (row.kind == Kind::optional) left += ']';
-    left.resize(std::max<std::size_t>(left.size() + 2, 36), ' ');
-    text += left + row.help + '\n';
+    text += left + (left.size() + 2 > kHelpColumn ? "\n" : "");
+    text += indented(row.help, left.size() + 2 > kHelpColumn ? 0 : left.size());
   }
   text +=
       "\n  -h, --help                        print this\n"
@@ -178,6 +200,17 @@ std::string help_text(const CommandRow& command) {
     if (*row.name != 0) text += "  " + std::string(row.usage) + "\n      " + row.about + '\n';
   }
   return text;
+}
+
+// USE01, with options that may have been meant.
+[[noreturn]] void refuse_option(const std::string& argument, const CommandRow& command) {
+  const std::string name = argument.substr(0, argument.find('='));
+  std::vector<std::string> names = {"--help", "--version"};
+  for (const OptionRow& row : kOptions)
+    if ((row.commands & command.bit) != 0) names.push_back(long_name(row.names));
+  const std::string near = near_names(name, {names.begin(), names.end()});
+  fail(ErrorCode::USE01, "", {}, "unknown option", argument,
+       near.empty() ? "see --help" : near + " (see --help)");
 }
 
 void add_option(CLI::App& app, const OptionRow& row, RawOptions& raw) {
@@ -196,6 +229,19 @@ void add_option(CLI::App& app, const OptionRow& row, RawOptions& raw) {
 }
 
 }  // namespace
+
+std::string usage(Command command) {
+  for (const CommandRow& row : kCommands)
+    if (row.command == command) return row.usage;
+  return {};
+}
+
+std::string command_words() {
+  std::string words;
+  for (const CommandRow& row : kCommands)
+    if (*row.name != 0) words += (words.empty() ? "" : ", ") + std::string(row.name);
+  return words;
+}
 
 bool RawOptions::flag(std::string_view name) const { return count(name) != 0; }
 
@@ -257,11 +303,16 @@ RawOptions parse_arguments(int argc, const char* const* argv) {
     const std::string text = error.what();  // "--threads: 1 required N missing"
     fail(ErrorCode::USE02, "", {}, text.substr(0, text.find(':')) + " needs a value");
   }
+  for (const OptionRow& row : kOptions) {
+    const std::string name = long_name(row.names);
+    if ((row.commands & kOnlyGguf) != 0 && (raw.flag(name) || !raw.all(name).empty()))
+      raw.gguf_only.push_back(name);
+  }
   if (help) raw.answer = help_text(*command);
   if (version) raw.answer = version_text();
   for (const std::string& argument : app.remaining()) {
     if (!raw.answer && argument.size() > 1 && argument[0] == '-') {
-      fail(ErrorCode::USE01, "", {}, "unknown option", argument, "see --help");
+      refuse_option(argument, *command);
     }
     raw.inputs.push_back(argument);
   }

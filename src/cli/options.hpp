@@ -21,7 +21,8 @@ class RawOptions {
   std::vector<std::string> inputs;
   std::map<std::string, std::vector<std::string>, std::less<>> values;  // by long name
   std::map<std::string, std::int64_t, std::less<>> flags;               // times given
-  std::optional<std::string> answer;  // --help, --version: print this and leave
+  std::vector<std::string> gguf_only;  // options given that mean nothing to checkpoints
+  std::optional<std::string> answer;   // --help, --version: print this and leave
 
   bool flag(std::string_view name) const;
   std::int64_t count(std::string_view name) const;
@@ -32,6 +33,8 @@ class RawOptions {
 
 // USE01, USE02.
 RawOptions parse_arguments(int argc, const char* const* argv);
+std::string usage(Command command);  // one line
+std::string command_words();         // "plan, inspect ..."
 
 enum class When : std::uint8_t { automatic, always, never };
 

@@ -1,6 +1,7 @@
 // What was typed becomes a request, or a usage error.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "options.hpp"
 #include "process.hpp"
@@ -46,7 +47,11 @@ std::optional<std::string> path_option(const RawOptions& raw, std::string_view n
 std::vector<std::string> lists(const std::vector<std::string>& given) {
   std::vector<std::string> result;
   for (const std::string& text : given) {
-    for (std::string& part : split_list(text)) result.push_back(std::move(part));
+    for (std::string& part : split_list(text)) {
+      part.erase(0, part.find_first_not_of(' '));
+      part.erase(part.find_last_not_of(' ') + 1);
+      result.push_back(std::move(part));
+    }
   }
   return result;
 }
@@ -139,10 +144,22 @@ void read_strict(const RawOptions& raw, Request& request) {
   }
 }
 
+// Fields that there are; a brace that begins none is text.
+void check_name_template(const std::string& name) {
+  for (std::size_t at = 0; (at = name.find('{', at)) != std::string::npos; ++at) {
+    const std::size_t end = name.find('}', at);
+    if (end == std::string::npos) return;
+    const std::string field = name.substr(at, end + 1 - at);
+    if (field != "{name}" && field != "{type}" && field != "{TYPE}")
+      fail(ErrorCode::USE04, "", {}, "--name: no such field", field, "{name}, {type}, {TYPE}");
+  }
+}
+
 void read_output(const RawOptions& raw, Request& request) {
   request.output = path_option(raw, "--output");
   request.out_dir = path_option(raw, "--out-dir").value_or("");
   request.name_template = path_option(raw, "--name").value_or("");
+  check_name_template(request.name_template);
   if (request.output && (raw.one("--out-dir") || raw.one("--name"))) {
     conflict("--output names the file itself: it excludes --out-dir and --name");
   }
@@ -216,7 +233,8 @@ Request make_request(const RawOptions& raw) {
   if (request.command == Command::types || request.command == Command::selftest) {
     if (!request.inputs.empty()) fail(ErrorCode::USE01, "", {}, "this command takes no input");
   } else if (request.inputs.empty()) {
-    fail(ErrorCode::USE02, "", {}, "no input is named (see --help)");
+    fail(ErrorCode::USE02, "", {},
+         "no input is named: " + usage(request.command) + " (see --help)");
   }
   for (const std::string& input : request.inputs) {
     if (input.empty()) fail(ErrorCode::USE06, "", {}, "the path of an input is empty");
@@ -232,8 +250,18 @@ Request make_request(const RawOptions& raw) {
     request.targets = load_saved_plans(*path, unused);
   }
   if (request.command == Command::convert && request.targets.empty()) {
+    std::error_code ignored;  // a word that names nothing was meant to be a command
+    const std::string& first = request.inputs.front();
+    if (first.find_first_of("./") == std::string::npos && !std::filesystem::exists(first, ignored))
+      fail(ErrorCode::USE01, "", {}, "neither a command nor an input", first,
+           command_words() + " (see --help)");
     fail(ErrorCode::USE02, "", {}, "--to says what to make, for example --to q4_k_m");
   }
+  const bool gguf = std::any_of(request.targets.begin(), request.targets.end(),
+                                [](const Target& target) { return !target.checkpoint; });
+  if (!request.targets.empty() && !gguf && !raw.gguf_only.empty())
+    conflict(raw.gguf_only.front() + " is for GGUF, and " + request.targets.front().label +
+             " is a checkpoint for other loaders");
   request.recipe = recipe_options(raw);
   request.importance_path = path_option(raw, "--imatrix");
   request.include_weights = raw.all("--include-weights");

@@ -1,4 +1,4 @@
-#include "core/near_names.hpp"
+#include "quantize/near_names.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -24,12 +24,19 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string near_names(std::string_view name, const std::vector<std::string_view>& known) {
-  constexpr std::size_t kLongest = 32, kEdits = 2;
+  constexpr std::size_t kLongest = 32, kEdits = 2, kPrefix = 2;
   std::string list;
   if (name.size() > kLongest) return list;
+  std::size_t nearest = kEdits;
   for (const std::string_view candidate : known)
-    if (edit_distance(name, candidate) <= kEdits)
-      list += (list.empty() ? "" : ", ") + std::string(candidate);
+    nearest = std::min(nearest, edit_distance(name, candidate));
+  const auto take = [&](const auto& fits) {
+    for (const std::string_view candidate : known)
+      if (fits(candidate)) list += (list.empty() ? "" : ", ") + std::string(candidate);
+  };
+  take([&](std::string_view candidate) { return edit_distance(name, candidate) == nearest; });
+  if (list.empty() && name.size() >= kPrefix)
+    take([&](std::string_view candidate) { return candidate.substr(0, name.size()) == name; });
   return list;
 }
 

@@ -93,7 +93,8 @@ OutputPlace::OutputPlace(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   name_ = slash == std::string::npos ? path : path.substr(slash + 1);
   parent_ = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  if (name_.empty()) fail(ErrorCode::OUT04, path, {}, "the output path names a directory");
+  if (name_.empty())
+    fail(ErrorCode::OUT04, path, {}, "the output path names a directory; --out-dir takes one");
   if (name_.size() > NamedTemporary::kMaxName) {
     fail(ErrorCode::OUT14, path, {}, "the output's file name is too long",
          std::to_string(name_.size()) + " bytes", "255 bytes");

@@ -27,6 +27,7 @@ constexpr Start kStarts[] = {
     {"fmgg"sv, "an older ggml file: convert the original model again"},
     {"tjgg"sv, "an older ggml file: convert the original model again"},
     {"\x1f\x8b"sv, "a gzip archive"},
+    {"{"sv, "a JSON file: name the model's directory, or a weight index"},
 };
 
 char lower(std::byte b) noexcept {

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "quantize/near_names.hpp"
 #include "quantize/plan.hpp"
 
-#include "core/near_names.hpp"
 #include "plan/checkpoint.hpp"
 #include "plan/rules.hpp"
 

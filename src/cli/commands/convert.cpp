@@ -194,8 +194,8 @@ class Conversion {
     quantize::run(model, outputs, options, job.warnings);
     progress.clear();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    spdlog::info("info: {}: {} outputs in {:.2f} s", escape(job.input), wanted.size(),
-                 seconds.count());
+    spdlog::info("info: {}: {} {} in {:.2f} s", escape(job.input), wanted.size(),
+                 wanted.size() == 1 ? "output" : "outputs", seconds.count());
   }
 
   void finish() {

@@ -1,4 +1,8 @@
-// quantize selftest: does this program, on this CPU, write the bytes it should?
+// quantize selftest: does this program, on this CPU, write the bytes it should? As JSON:
+//
+//   { "schema": "quantize-selftest-1", "passed", "in_use",
+//     "sets": [{ "set", "usable", "encodings", "fused", "differ": [name] }] }
+#include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
 #include "commands.hpp"
@@ -9,7 +13,13 @@ namespace quantize::cli {
 int selftest(const Request& request) {
   std::string text = fmt::format("{:<8} {:>9}  {:<11} {}\n", "set", "encodings", "arithmetic", "");
   bool passed = true;
+  nlohmann::ordered_json sets = nlohmann::ordered_json::array();
   for (const SelftestSet& set : run_selftest()) {
+    sets.push_back({{"set", set.isa},
+                    {"usable", set.usable},
+                    {"encodings", set.encodings},
+                    {"fused", set.contracted},
+                    {"differ", set.differ}});
     if (!set.usable) {
       text += fmt::format("{:<8} {:>9}  {:<11} not offered by this CPU\n", set.isa, "", "");
       continue;
@@ -23,6 +33,13 @@ int selftest(const Request& request) {
   }
   text += passed ? fmt::format("passed; in use: {}\n", active_isa())
                  : std::string("FAILED: do not trust files that this build writes\n");
+  if (request.json) {
+    const nlohmann::ordered_json document = {{"schema", "quantize-selftest-1"},
+                                             {"passed", passed},
+                                             {"in_use", active_isa()},
+                                             {"sets", std::move(sets)}};
+    text = document.dump(1) + '\n';
+  }
   if (!request.quiet) print(text);
   return passed ? 0 : 1;
 }

@@ -1,6 +1,12 @@
-// quantize types: what --to and the --*-type options accept.
-#include <sstream>
-
+// quantize types: what --to and the --*-type options accept. As JSON:
+//
+//   { "schema": "quantize-types-1",
+//     "presets": [{ "name", "file_type": n | null, "type", "bits_per_weight", "importance",
+//                   "about" }],
+//     "aliases": [{ "name", "preset", "about" }],
+//     "checkpoints": [{ "name", "about" }],
+//     "types": [{ "name", "bits_per_weight", "block_values", "block_bytes", "importance" }] }
+#include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
 #include "commands.hpp"
@@ -17,9 +23,54 @@ const char* importance_text(DType type, bool needed) {
   return quantizer && quantizer->importance == ImportanceUse::optional ? "helps" : "not used";
 }
 
+bool is_listed(const Quantizer& quantizer) {
+  return quantizer.encode != nullptr && info(quantizer.type).gguf_id >= 0;
+}
+
+std::string json_text() {
+  using Json = nlohmann::ordered_json;
+  Json presets = Json::array(), aliases = Json::array(), checkpoints = Json::array(),
+       types = Json::array();
+  for (const Preset& preset : quantize::presets()) {
+    const bool keeps = keeps_types(preset);
+    const TypeInfo& type = info(preset.default_type);
+    presets.push_back(
+        {{"name", preset.name},
+         {"file_type", keeps ? Json(nullptr) : Json(preset.file_type)},
+         {"type", keeps ? Json(nullptr) : Json(type.name)},
+         {"bits_per_weight", keeps ? Json(nullptr) : Json(bits_per_weight(type))},
+         {"importance",
+          keeps ? Json(nullptr) : Json(importance_text(type.type, preset.needs_importance))},
+         {"about", preset.about}});
+  }
+  for (const TargetAlias& alias : target_aliases())
+    aliases.push_back({{"name", alias.name}, {"preset", alias.preset}, {"about", alias.about}});
+  for (const CheckpointName& checkpoint : checkpoint_names())
+    checkpoints.push_back({{"name", checkpoint.name}, {"about", checkpoint.about}});
+  for (const Quantizer& quantizer : quantizers()) {
+    if (!is_listed(quantizer)) continue;
+    const TypeInfo& type = info(quantizer.type);
+    types.push_back({{"name", type.name},
+                     {"bits_per_weight", bits_per_weight(type)},
+                     {"block_values", type.block_values},
+                     {"block_bytes", type.block_bytes},
+                     {"importance", importance_text(type.type, false)}});
+  }
+  const Json document = {{"schema", "quantize-types-1"},
+                         {"presets", std::move(presets)},
+                         {"aliases", std::move(aliases)},
+                         {"checkpoints", std::move(checkpoints)},
+                         {"types", std::move(types)}};
+  return document.dump(1) + '\n';
+}
+
 }  // namespace
 
 int types(const Request& request) {
+  if (request.json) {
+    print(json_text());
+    return 0;
+  }
   std::string text = fmt::format("Presets (--to)\n  {:<10} {:<8} {:>15}  {:<10}\n", "", "mostly",
                                  "bits per weight", "importance data");
   for (const Preset& preset : presets()) {
@@ -47,8 +98,8 @@ int types(const Request& request) {
       "  {:<10} {:>15} {:>6} {:>6}  {}\n",
       "", "bits per weight", "block", "bytes", "importance data");
   for (const Quantizer& quantizer : quantizers()) {
+    if (!is_listed(quantizer)) continue;
     const TypeInfo& type = info(quantizer.type);
-    if (quantizer.encode == nullptr || type.gguf_id < 0) continue;
     text += fmt::format("  {:<10} {:>15.4f} {:>6} {:>6}  {}\n", type.name, bits_per_weight(type),
                         type.block_values, type.block_bytes, importance_text(type.type, false));
   }

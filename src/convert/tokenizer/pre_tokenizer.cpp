@@ -5,10 +5,11 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "quantize/near_names.hpp"
+
 #include "convert/tokenizer/characters.hpp"
 #include "convert/tokenizer/pattern.hpp"
 #include "convert/tokenizer/split.hpp"
-#include "core/near_names.hpp"
 #include "core/sha256.hpp"
 
 namespace quantize {

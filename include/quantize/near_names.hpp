@@ -7,7 +7,8 @@
 
 namespace quantize {
 
-// Those at most two single-character edits away, in their order, separated by ", ".
+// Those that the fewest single-character edits lead to, at most two; else those that begin with the
+// name. In their order, separated by ", ".
 std::string near_names(std::string_view name, const std::vector<std::string_view>& known);
 
 }  // namespace quantize
