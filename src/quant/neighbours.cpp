@@ -49,7 +49,7 @@ Neighbours::Neighbours(const Grid& grid) {
   }
 
   const std::span<const std::uint16_t> points = grid.points;
-  codes_.assign(half_codes_ * half_codes_, Code{-1, 0, 0, 0});
+  codes_.assign(half_codes_ * half_codes_, Code{-1, 0, 0, 0, 0});
   for (std::size_t n = 0; n < codes_.size(); ++n) {
     codes_[n].packed = static_cast<std::uint16_t>(half_packed[n % half_codes_] |
                                                   half_packed[n / half_codes_] << half_bits_);
@@ -66,6 +66,18 @@ Neighbours::Neighbours(const Grid& grid) {
   const HalfDistances halves(base, half_codes_);
   std::vector<std::uint8_t> distance(points.size());
   std::vector<std::uint16_t> list;
+  std::vector<std::uint16_t> contenders;
+  std::vector<std::uint32_t> differences;  // of the contenders' thermometers from the code's
+  // Each digit as that many ones: what lies between two digits differs from either in fewer bits.
+  const auto thermometer = [&grid](unsigned packed) {
+    const int bits = grid.digits == 8 ? 2 : 3;
+    std::uint32_t ones = 0;
+    for (int i = 0; i < grid.digits; ++i, packed >>= bits) {
+      const unsigned digit = packed & ((1U << bits) - 1);
+      ones = ones << ((1U << bits) - 1) | ((1U << digit) - 1);
+    }
+    return ones;
+  };
   for (std::size_t n = 0; n < codes_.size(); ++n) {
     if (codes_[n].index >= 0) continue;
     std::bitset<kMaxDistance + 1> present;
@@ -83,12 +95,29 @@ Neighbours::Neighbours(const Grid& grid) {
         if (distance[i] == d) list.push_back(points[i]);
       }
     }
-    codes_[n].count = static_cast<std::uint16_t>(list.size());
-    codes_[n].first_chunk = static_cast<std::uint16_t>(chunks_.size());
-    list.resize((list.size() + kLanes - 1) / kLanes * kLanes, list.back());
-    for (auto at = list.begin(); at != list.end(); at += kLanes) {
-      std::copy_n(at, kLanes, chunks_.emplace_back().points);
+    contenders.clear();
+    differences.clear();
+    const std::uint32_t here = thermometer(codes_[n].packed);
+    for (const std::uint16_t point : list) {
+      const std::uint32_t difference = thermometer(point) ^ here;
+      const bool dominated = std::any_of(differences.begin(), differences.end(),
+                                         [=](std::uint32_t d) { return (d & ~difference) == 0; });
+      if (dominated) continue;
+      contenders.push_back(point);
+      differences.push_back(difference);
     }
+    codes_[n].count = static_cast<std::uint16_t>(list.size());
+    codes_[n].contenders = static_cast<std::uint16_t>(contenders.size());
+    codes_[n].first_chunk = static_cast<std::uint16_t>(chunks_.size());
+    add_chunks(contenders);
+    add_chunks(list);
+  }
+}
+
+void Neighbours::add_chunks(std::vector<std::uint16_t>& list) {
+  list.resize((list.size() + kLanes - 1) / kLanes * kLanes, list.back());
+  for (auto at = list.begin(); at != list.end(); at += kLanes) {
+    std::copy_n(at, kLanes, chunks_.emplace_back().points);
   }
 }
 

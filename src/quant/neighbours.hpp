@@ -2,6 +2,12 @@
 // code is a group's digits as one number. A few codes are points of the grid. For every other code
 // there is a list of the points near it, and the search weighs only those.
 //
+// Most of a list cannot win, whatever the weights: a candidate is dominated by one before it that
+// is closer in some digits and differs in no other. For values that round to the code by a clear
+// margin no term of its distance is smaller, and rounding keeps that so: the candidates that are
+// left, the contenders, suffice. (A value half-way between two digits is as near to either, and one
+// unit in the last place can then decide for a dominated candidate.)
+//
 // The lists are computed when their type is first written: milliseconds, against the megabytes that
 // they would add to the program.
 #pragma once
@@ -26,7 +32,8 @@ class Neighbours {
   struct Code {
     std::int16_t index;         // of the point in the grid, or -1
     std::uint16_t count;        // of candidates, without the repetitions; 0 for a point
-    std::uint16_t first_chunk;  // of the candidates
+    std::uint16_t contenders;   // of them
+    std::uint16_t first_chunk;  // of the contenders, then the candidates
     std::uint16_t packed;       // the digits, as in grids.hpp
   };
 
@@ -46,9 +53,14 @@ class Neighbours {
     return half_number_[packed & half_mask_] +
            half_codes_ * half_number_[packed >> half_bits_ & half_mask_];
   }
-  const Chunk* candidates(const Code& code) const noexcept { return &chunks_[code.first_chunk]; }
+  const Chunk* contenders(const Code& code) const noexcept { return &chunks_[code.first_chunk]; }
+  const Chunk* candidates(const Code& code) const noexcept {
+    return contenders(code) + (code.contenders + kLanes - 1) / kLanes;
+  }
 
  private:
+  void add_chunks(std::vector<std::uint16_t>& list);
+
   std::size_t half_codes_;  // 81 or 64: codes of half a group
   unsigned half_bits_;      // 8 or 6
   unsigned half_mask_;

@@ -2,8 +2,10 @@
 // committed hashes. What this CPU cannot run is skipped aloud.
 #include "quantize/isa.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -63,6 +65,42 @@ TEST_P(IsaTest, EncodesAsTheDefinitions) {
               << info(kernel.type).name << ", columns " << columns << ", row kind " << kind
               << ", weighted " << weighted;
         }
+      }
+    }
+  }
+}
+
+// Multiples of one number: many are half-way between two digits, and many candidates are equally
+// near, up to the last bit.
+TEST_P(IsaTest, ChoosesPointsAsTheDefinitionsWhereLittleDecides) {
+  const auto definitions = quantizers_of("scalar");
+  const auto kernels = quantizers_of(GetParam());
+  constexpr std::uint64_t kColumns = 256;
+  for (std::size_t q = 0; q < kernels.size(); ++q) {
+    if (kernels[q].encode == definitions[q].encode) continue;
+    const std::string_view name = info(kernels[q].type).name;
+    const bool two_bits = name.starts_with("iq2"), three_bits = name.starts_with("iq3");
+    if (!two_bits && !three_bits) continue;
+    const std::uint32_t top = two_bits ? 5 : 14;
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+      Random random(seed);
+      std::vector<float> values;
+      for (int r = 0; r < 12; ++r) {
+        const float unit = 0.01F * (1 + std::abs(random.normal()));
+        for (std::uint64_t e = 0; e < kColumns; ++e) {
+          const auto multiple = static_cast<float>(random.next() % (top + 1));
+          values.push_back(random.next() % 2 == 0 ? multiple * unit : -multiple * unit);
+        }
+      }
+      const std::vector<float> importance =
+          seed % 2 == 0 ? importance_row(random, kColumns) : std::vector<float>(kColumns, 1.0F);
+      for (const bool weighted : {false, true}) {
+        if (!weighted && kernels[q].importance == ImportanceUse::required) continue;
+        const float* weights = weighted ? importance.data() : nullptr;
+        ASSERT_EQ(first_difference(encode_rows(definitions[q], values, kColumns, weights),
+                                   encode_rows(kernels[q], values, kColumns, weights)),
+                  -1)
+            << name << ", seed " << seed << ", weighted " << weighted;
       }
     }
   }

@@ -1,6 +1,7 @@
 // The lists of near grid points against hashes of the reference's, and their layout.
 #include "quant/neighbours.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 #include <gtest/gtest.h>
@@ -89,6 +90,43 @@ TEST(Neighbours, KnowEveryCodeByItsPackedDigits) {
   }
 }
 
+// Whether `a` lies between `b` and `c` in every digit.
+bool between(unsigned a, unsigned b, unsigned c, int digits) {
+  const unsigned bits = digits == 8 ? 2 : 3;
+  const unsigned mask = (1U << bits) - 1;
+  for (int i = 0; i < digits; ++i, a >>= bits, b >>= bits, c >>= bits) {
+    const unsigned low = std::min(b & mask, c & mask);
+    const unsigned high = std::max(b & mask, c & mask);
+    if ((a & mask) < low || (a & mask) > high) return false;
+  }
+  return true;
+}
+
+// A candidate is a contender exactly if no contender before it is as near in every digit.
+TEST(Neighbours, HaveAllButTheDominatedAsContenders) {
+  for (const Case& c : kCases) {
+    const Neighbours& neighbours = c.get();
+    for (std::size_t n = 0; n < neighbours.codes().size(); ++n) {
+      const Neighbours::Code& code = neighbours.at(n);
+      const std::uint16_t* list = neighbours.candidates(code)->points;
+      const std::uint16_t* contenders = neighbours.contenders(code)->points;
+      if (code.index >= 0) continue;
+      int found = 0;
+      for (int k = 0; k < code.count; ++k) {
+        bool dominated = false;
+        for (int i = 0; i < found && !dominated; ++i) {
+          dominated = between(contenders[i], code.packed, list[k], c.digits);
+        }
+        if (dominated) continue;
+        ASSERT_LT(found, code.contenders) << c.name << ' ' << n;
+        ASSERT_EQ(contenders[found], list[k]) << c.name << ' ' << n;
+        ++found;
+      }
+      ASSERT_EQ(found, code.contenders) << c.name << ' ' << n;
+    }
+  }
+}
+
 // Kernels read whole chunks.
 TEST(Neighbours, FillTheirChunksWithTheLastPoint) {
   for (const Case& c : kCases) {
@@ -96,6 +134,7 @@ TEST(Neighbours, FillTheirChunksWithTheLastPoint) {
     for (const Neighbours::Code& code : neighbours.codes()) {
       if (code.index >= 0) {
         ASSERT_EQ(code.count, 0) << c.name;
+        ASSERT_EQ(code.contenders, 0) << c.name;
         continue;
       }
       ASSERT_GT(code.count, 0) << c.name;

@@ -1,15 +1,16 @@
 // The search of the 2- and 3-bit grid types (quant/grid_search.hpp is the definition) in vectors.
 //
-// The tried scales do not depend on each other: rounding, and the sums of a fit, have one try per
-// lane. The search for the nearest candidate of one try has one candidate per lane; what it adds up
-// depends only on place and digit, so that the terms come from a small table. The lists of
-// candidates are long enough to fill the lanes, and nothing is gathered from memory.
+// The tried scales do not depend on each other: rounding, the choice of points, and the sums of a
+// fit have one try per lane. Tries next to each other mostly round to the same code, and a code's
+// contenders are compared for a whole run of them (kernels/candidates.hpp).
 #pragma once
 
+#include <algorithm>
 #include <bit>
 
 #include "quant/grid_search.hpp"
 #include "quant/kernels/batch.hpp"
+#include "quant/kernels/candidates.hpp"
 #include "quant/kernels/searches.hpp"
 #include "quant/kernels/simd.hpp"
 
@@ -17,7 +18,6 @@ namespace quantize::kernels {
 namespace {
 
 constexpr int kGridBatch = 4;
-constexpr int kTableSize = 32;  // places times digits: 8 * 4 or 4 * 8
 
 // What a super-block's values are before the search.
 template <class Block>
@@ -76,106 +76,6 @@ inline void prepare(const float* x, const float* importance, float mean_square,
   }
 }
 
-// Odd levels by digit, and what place of a group an entry of the table belongs to.
-template <unsigned kBits>
-struct TablePattern {
-  static constexpr int kDigitValues = 1 << kBits;
-  alignas(64) float levels[kTableSize];
-  alignas(64) std::int32_t places[kTableSize];
-
-  constexpr TablePattern() : levels(), places() {
-    for (int i = 0; i < kTableSize; ++i) {
-      levels[i] = static_cast<float>(2 * (i % kDigitValues) + 1);
-      places[i] = i / kDigitValues;
-    }
-  }
-};
-template <unsigned kBits>
-constexpr TablePattern<kBits> kTablePattern;
-
-template <unsigned kBits>
-inline F lookup_digit(const float* table, I index) {
-  if constexpr (kBits == 2) {
-    return lookup4(table, index);
-  } else {
-    return lookup8(table, index);
-  }
-}
-
-// Of a table just stored, reading entries by broadcast is cheaper than what compilers do instead:
-// shuffling them out of the vectors that they still have.
-inline void keep_in_memory(const float* table) noexcept {
-  asm volatile("" : : "r"(table) : "memory");
-}
-
-// A group's values and roots of weights, each repeated for all digits.
-struct GroupTable {
-  alignas(64) float x[kTableSize];
-  alignas(64) float roots[kTableSize];
-};
-
-template <unsigned kBits>
-class NearestCandidate {
- public:
-  explicit NearestCandidate(const Neighbours& grid) : grid_(grid) {}
-
-  static void spread(const float* x, const float* roots, GroupTable& group) {
-    for (int i = 0; i < kTableSize; i += kNativeLanes) {
-      const I place = I::load(kTablePattern<kBits>.places + i);
-      store(group.x + i, kBits == 2 ? lookup8(x, place) : lookup4(x, place));
-      store(group.roots + i, kBits == 2 ? lookup8(roots, place) : lookup4(roots, place));
-    }
-  }
-
-  std::uint16_t operator()(const Neighbours::Code& code, const GroupTable& group, float scale,
-                           const float* levels = kTablePattern<kBits>.levels) const noexcept {
-    alignas(64) float terms[kTableSize];
-    for (int i = 0; i < kTableSize; i += kNativeLanes) {
-      const F error = F::set(scale) * F::load(levels + i) - F::load(group.x + i);
-      store(terms + i, F::load(group.roots + i) * error * error);
-    }
-    keep_in_memory(terms);
-    const std::uint16_t* points = grid_.candidates(code)->points;
-    F best = distances(points, terms);
-    if (code.count <= kNativeLanes) return points[first(best == F::set(reduce_min(best)))];
-    I at = I::set(0);
-    for (int k = kNativeLanes; k < code.count; k += kNativeLanes) {
-      const F other = distances(points + k, terms);
-      const M nearer = other < best;
-      best = select(nearer, other, best);
-      at = select(nearer, I::set(k), at);
-    }
-    // Among equals the first of the list.
-    alignas(64) std::int32_t chunk[kNativeLanes];
-    store(chunk, at);
-    unsigned lanes = bits(best == F::set(reduce_min(best)));
-    int place = INT32_MAX;
-    for (; lanes != 0; lanes &= lanes - 1) {
-      const int lane = std::countr_zero(lanes);
-      place = chunk[lane] + lane < place ? chunk[lane] + lane : place;
-    }
-    return points[place < code.count ? place : 0];
-  }
-
- private:
-  static constexpr int kDigits = kTableSize >> kBits;
-
-  // Never beyond the lanes, even if no comparison held (NaN).
-  static int first(M m) { return std::countr_zero(bits(m) | 1U << (kNativeLanes - 1)); }
-
-  static F distances(const std::uint16_t* points, const float* terms) {
-    I digits = I::load(points);
-    F sum = lookup_digit<kBits>(terms, digits);
-    for (int i = 1; i < kDigits; ++i) {
-      digits = shift_right<kBits>(digits);
-      sum = sum + lookup_digit<kBits>(terms + (i << kBits), digits);
-    }
-    return sum;
-  }
-
-  const Neighbours& grid_;
-};
-
 template <class Block>
 class GridSearch {
  public:
@@ -185,6 +85,7 @@ class GridSearch {
   static constexpr int kGroups = kSubBlock / kDigits;
   static constexpr int kTop = kBits == 2 ? 2 : 7;
   static constexpr int kTries = 2 * Block::kSteps + 1;
+  static constexpr float kHalfWay = 0.5F - 0x1p-14F;
   static constexpr int kPadded = (kTries + kNativeLanes - 1) / kNativeLanes * kNativeLanes;
 
   explicit GridSearch(const Neighbours& grid)
@@ -193,6 +94,7 @@ class GridSearch {
       const int step = k < kTries ? k - Block::kSteps : Block::kSteps;
       tries_[k] = Block::kTopLevel + static_cast<float>(step) * Block::kStep;
     }
+    for (auto& numbers : numbers_) numbers[0] = -1;
   }
 
   // `scale` is what is left if no try fits, `reach` what the tries are relative to.
@@ -201,8 +103,12 @@ class GridSearch {
     for (int g = 0; g < kGroups; ++g) {
       NearestCandidate<kBits>::spread(x + kDigits * g, roots + kDigits * g, groups_[g]);
     }
-    round_tries(x, reach);
-    for (int g = 0; g < kGroups; ++g) choose_points(g);
+    const float farthest = round_tries(x, reach);
+    for (int g = 0; g < kGroups; ++g) {
+      CandidateLines<kBits>::prepare(roots + kDigits * g, groups_[g], try_scales_[kTries - 1],
+                                     try_scales_[0], farthest, terms_[g]);
+      choose_points(g);
+    }
     fit_tries(x, weights);
 
     std::uint16_t points[kGroups] = {};
@@ -213,7 +119,7 @@ class GridSearch {
       scale = scales_[best];
       for (int g = 0; g < kGroups; ++g) {
         points[g] = static_cast<std::uint16_t>(points_[g][best]);
-        on_grid[g] = codes_[numbers_[g][best]].index >= 0;
+        on_grid[g] = codes_[numbers_[g][1 + best]].index >= 0;
       }
     }
     second_pass(x, weights, on_grid, points, scale);
@@ -224,8 +130,8 @@ class GridSearch {
   }
 
  private:
-  // The number of every group's code at every try.
-  void round_tries(const float* x, float reach) {
+  // The number of every group's code at every try. Returns the largest magnitude.
+  float round_tries(const float* x, float reach) {
     F low = F::load(x);
     F high = low;
     for (int i = kNativeLanes; i < kSubBlock; i += kNativeLanes) {
@@ -234,50 +140,97 @@ class GridSearch {
     }
     // What rounding has a short form for, and halves that are no subnormal numbers.
     const float limit = reach * 0x1p16F;
-    const bool plain = -limit < reduce_min(low) && reduce_max(high) < limit && reach < 0x1p100F;
+    const float farthest = std::max(-reduce_min(low), reduce_max(high));
+    const bool plain = farthest < limit && reach < 0x1p100F;
+    for (auto& half_way : half_way_) half_way = 0;
     for (int v = 0; v < kPadded; v += kNativeLanes) {
       const F inverse = F::load(tries_ + v) / F::set(reach);
       store(try_scales_ + v, F::set(1) / inverse);
       if (plain) {
         // 0.5 * (inverse * x - 1), with the factor moved to where it costs nothing.
         const F half = F::set(0.5F) * inverse;
-        number_codes(x, v, [half](F value) {
-          return nearest_level(half * value - F::set(0.5F), 0, static_cast<float>(kTop));
+        number_codes(x, v, [half](F value, F& level) {
+          level = half * value - F::set(0.5F);
+          return nearest_level(level, 0, static_cast<float>(kTop));
         });
       } else {
-        number_codes(x, v, [inverse](F value) {
-          return nearest_level_of_any(F::set(0.5F) * (inverse * value - F::set(1)), 0, kTop);
+        number_codes(x, v, [inverse](F value, F& level) {
+          level = F::set(0.5F) * (inverse * value - F::set(1));
+          return nearest_level_of_any(level, 0, kTop);
         });
       }
     }
+    return farthest;
   }
 
   template <class Round>
   void number_codes(const float* x, int v, Round round) {
     for (int g = 0; g < kGroups; ++g) {
-      F number = round(F::set(x[kDigits * g + kDigits - 1]));
-      F packed = number;
-      for (int i = kDigits - 2; i >= 0; --i) {
-        const F digit = round(F::set(x[kDigits * g + i]));
-        number = number * F::set(kTop + 1) + digit;
-        if constexpr (kBits == 2) packed = packed * F::set(4) + digit;
+      F number = F::set(0);
+      F farthest = F::set(0);
+      for (int i = kDigits - 1; i >= 0; --i) {
+        F level;
+        const F digit = round(F::set(x[kDigits * g + i]), level);
+        number = i == kDigits - 1 ? digit : number * F::set(kTop + 1) + digit;
+        farthest = max(rounding_error(level, digit), farthest);
       }
-      store(numbers_[g] + v, truncate(number));
-      store(points_[g] + v, truncate(kBits == 2 ? packed : number));
+      store(numbers_[g] + 1 + v, truncate(number));
+      half_way_[g] |= static_cast<std::uint64_t>(bits(~(farthest < F::set(kHalfWay)))) << v;
     }
   }
 
-  // Digits that are no point are replaced by the nearest candidate.
+  // How far a value is from its digit. Not far beyond the ends, whose cells have no limit.
+  static F rounding_error(F level, F digit) {
+    return abs(min(max(level, F::set(0)), F::set(kTop)) - digit);
+  }
+
+  // Digits that are no point are replaced by the nearest candidate. Next to each other, tries often
+  // have the same digits, so that their candidates are the same too.
   void choose_points(int g) {
-    int off[kTries + 1];
-    int count = 0;
-    for (int k = 0; k < kTries; ++k) {
-      off[count] = k;
-      count += codes_[numbers_[g][k]].index < 0;
+    const std::int32_t* numbers = numbers_[g] + 1;
+    // A try with a value half-way between two digits is looked at by itself.
+    std::uint64_t starts = 1 | half_way_[g] | half_way_[g] << 1;
+    for (int v = 0; v < kPadded; v += kNativeLanes) {
+      const M same = I::load(numbers + v) == I::load(numbers + v - 1);
+      starts |= static_cast<std::uint64_t>(bits(~same)) << v;
     }
-    for (int i = 0; i < count; ++i) {
-      const int k = off[i];
-      points_[g][k] = nearest_(codes_[numbers_[g][k]], groups_[g], try_scales_[k]);
+    starts &= (std::uint64_t{1} << kTries) - 1;
+    while (starts != 0) {
+      const int first = std::countr_zero(starts);
+      starts &= starts - 1;
+      const int last = (starts != 0 ? std::countr_zero(starts) : kTries) - 1;
+      const Neighbours::Code& code = codes_[numbers[first]];
+      if (code.index >= 0) {
+        for (int k = first; k <= last; k += kNativeLanes) {
+          store(points_[g] + k, I::set(code.packed));
+        }
+      } else if ((half_way_[g] >> first & 1U) != 0) {
+        points_[g][first] = nearest_(code, groups_[g], try_scales_[first]);
+      } else {
+        choose_contenders(g, code, first, last);
+      }
+    }
+  }
+
+  // Of tries `first` to `last`, whose code is the same. What is written after `last` is overwritten
+  // by the next tries.
+  void choose_contenders(int g, const Neighbours::Code& code, int first, int last) {
+    if (first == last || code.contenders > CandidateLines<kBits>::kMaxCount) {
+      for (int k = first; k <= last; ++k) {
+        points_[g][k] = nearest_.of_contenders(code, groups_[g], try_scales_[k]);
+      }
+      return;
+    }
+    lines_.set(grid_.contenders(code)->points, code.contenders, terms_[g]);
+    for (int v = first; v <= last; v += kNativeLanes) {
+      I points;
+      unsigned open = bits(~lines_.nearest(F::load(try_scales_ + v), points));
+      store(points_[g] + v, points);
+      if (last - v < kNativeLanes - 1) open &= (2U << (last - v)) - 1U;
+      for (; open != 0; open &= open - 1) {
+        const int k = v + std::countr_zero(open);
+        points_[g][k] = nearest_.of_contenders(code, groups_[g], try_scales_[k]);
+      }
     }
   }
 
@@ -336,17 +289,26 @@ class GridSearch {
     for (const bool on : on_grid) any_off = any_off || !on;
     if (!(scale > 0) || !(any_off || Block::kSecondPass == SecondPass::all_groups)) return;
     alignas(64) std::int32_t digits[kSubBlock];
+    std::uint32_t half_way = 0;
     const F inverse = F::set(1 / scale);
     for (int i = 0; i < kSubBlock; i += kNativeLanes) {
-      const F value = F::set(0.5F) * (inverse * F::load(x + i) - F::set(1));
-      store(digits + i, min(max(nearest_int(value), I::set(0)), I::set(kTop)));
+      const F level = F::set(0.5F) * (inverse * F::load(x + i) - F::set(1));
+      const I digit = min(max(nearest_int(level), I::set(0)), I::set(kTop));
+      store(digits + i, digit);
+      half_way |= bits(~(rounding_error(level, to_float(digit)) < F::set(kHalfWay))) << i;
     }
     for (int g = 0; g < kGroups; ++g) {
       if (Block::kSecondPass == SecondPass::off_grid_groups && on_grid[g]) continue;
       int number = 0;
       for (int i = kDigits - 1; i >= 0; --i) number = number * (kTop + 1) + digits[kDigits * g + i];
       const Neighbours::Code& code = codes_[number];
-      points[g] = code.index >= 0 ? code.packed : nearest_(code, groups_[g], scale);
+      if (code.index >= 0) {
+        points[g] = code.packed;
+      } else if ((half_way >> (kDigits * g) & ((1U << kDigits) - 1)) != 0) {
+        points[g] = nearest_(code, groups_[g], scale);
+      } else {
+        points[g] = nearest_.of_contenders(code, groups_[g], scale);
+      }
     }
     float sum_xq = 0;
     float sum_qq = 0;
@@ -362,15 +324,18 @@ class GridSearch {
   const Neighbours& grid_;
   const Neighbours::Code* codes_;
   NearestCandidate<kBits> nearest_;
+  CandidateLines<kBits> lines_;
   GroupTable groups_[kGroups];
+  typename CandidateLines<kBits>::Terms terms_[kGroups];
   alignas(64) float tries_[kPadded];
-  alignas(64) float try_scales_[kPadded];
+  alignas(64) float try_scales_[kPadded + kNativeLanes] = {};
   alignas(64) float squares_[kPadded];
   alignas(64) float sum_qq_[kPadded];
   alignas(64) float scales_[kPadded];
   alignas(64) float scores_[kPadded];
-  alignas(64) std::int32_t numbers_[kGroups][kPadded];
-  alignas(64) std::int32_t points_[kGroups][kPadded];
+  std::int32_t numbers_[kGroups][1 + kPadded];  // after one that no code has
+  alignas(64) std::int32_t points_[kGroups][kPadded + kNativeLanes] = {};
+  std::uint64_t half_way_[kGroups];  // bit k: at try k a value is near the middle of two digits
 };
 
 // A first fit without the grid, one sub-block per lane.
