@@ -13,20 +13,20 @@ def biases(rows):
 # ---- InternLM
 model("internlm2", "InternLM2ForCausalLM", "internlm2-like", {
     **MINI, "model_type": "internlm2", "bias": False, "hidden_act": "silu", "pad_token_id": 2, "rope_scaling": {
-        "factor": 2.0, "type": "dynamic"}, "rope_theta": 1000000, "tie_word_embeddings": False, "vocab_size": 24},
-    [("model.tok_embeddings.weight", [24, 64]), ("model.norm.weight", [64]), ("output.weight", [24, 64])]
+        "factor": 2.0, "type": "dynamic"}, "rope_theta": 1000000, "tie_word_embeddings": False, "vocab_size": 278},
+    [("model.tok_embeddings.weight", [278, 64]), ("model.norm.weight", [64]), ("output.weight", [278, 64])]
     + layers(2, norms(64, "attention_norm", "ffn_norm") + [
         ("attention.wqkv.weight", [128, 64]), ("attention.wo.weight", [64, 64]), ("feed_forward.w1.weight", [96, 64]),
         ("feed_forward.w3.weight", [96, 64]), ("feed_forward.w2.weight", [64, 96])]))
 model("internlm3", "InternLM3ForCausalLM", "internlm2-like", {
     **MINI, "model_type": "internlm3", "bias": False, "head_dim": 16, "hidden_act": "silu", "pad_token_id": 2, "qkv_bias": True,
-    "rope_scaling": {"factor": 6.0, "rope_type": "dynamic"}, "rope_theta": 50000000, "tie_word_embeddings": False, "vocab_size": 24},
-    decoder(24, 64) + layers(2, PAIR + attention(64, 64, 32, bias=True) + mlp(64, 96)))
+    "rope_scaling": {"factor": 6.0, "rope_type": "dynamic"}, "rope_theta": 50000000, "tie_word_embeddings": False, "vocab_size": 278},
+    decoder(278, 64) + layers(2, PAIR + attention(64, 64, 32, bias=True) + mlp(64, 96)))
 
 # ---- Orion: norms with a bias, whose epsilon is named after the other kind
-model("orion", "OrionForCausalLM", "gemma-spm", {
-    **MINI, "model_type": "orion", "max_sequence_length": 512, "pretraining_tp": 1, "rope_scaling": None, "rope_theta": 10000.0},
-    decoder(20, 64) + [("model.norm.bias", [64])] + layers(2, biases(PAIR) + QKV + LLAMA[2:]))
+model("orion", "OrionForCausalLM", "spm-bytes", {
+    **MINI, "vocab_size": V, "model_type": "orion", "max_sequence_length": 512, "pretraining_tp": 1, "rope_scaling": None, "rope_theta": 10000.0},
+    decoder(V, 64) + [("model.norm.bias", [64])] + layers(2, biases(PAIR) + QKV + LLAMA[2:]))
 
 # ---- MPT, and SEA-LION, which has SentencePiece
 MPT = {
@@ -75,13 +75,13 @@ model("refact", "GPTRefactForCausalLM", BPE, {
 
 # ---- OpenELM: every layer has its own sizes
 OPENELM_HEADS, OPENELM_KV, OPENELM_FF = [4, 8], [1, 2], [64, 128]
-model("openelm", "OpenELMForCausalLM", "gemma-spm", {
+model("openelm", "OpenELMForCausalLM", "spm-bytes", {
     "model_type": "openelm", "activation_fn_name": "swish", "bos_token_id": 1, "eos_token_id": 2, "ffn_dim_divisor": 32,
     "ffn_multipliers": [1.0, 2.0], "ffn_with_glu": True, "head_dim": 16, "initializer_range": 0.02, "max_context_length": 256,
     "model_dim": 64, "normalization_layer_name": "rms_norm", "normalize_qk_projections": True, "num_gqa_groups": 4,
     "num_kv_heads": OPENELM_KV, "num_query_heads": OPENELM_HEADS, "num_transformer_layers": 2, "qkv_multipliers": [0.5, 1.0],
-    "rope_freq_constant": 10000, "rope_max_length": 512, "share_input_output_layers": True, "vocab_size": 20},
-    [("transformer.token_embeddings.weight", [20, 64]), ("transformer.norm.weight", [64])]
+    "rope_freq_constant": 10000, "rope_max_length": 512, "share_input_output_layers": True, "vocab_size": V},
+    [("transformer.token_embeddings.weight", [V, 64]), ("transformer.norm.weight", [64])]
     + [(f"transformer.layers.{n}.{name}", shape) for n in range(2) for name, shape in (
         ("attn.k_norm.weight", [16]), ("attn.q_norm.weight", [16]), ("attn_norm.weight", [64]), ("ffn_norm.weight", [64]),
         ("attn.qkv_proj.weight", [16 * (OPENELM_HEADS[n] + 2 * OPENELM_KV[n]), 64]),
@@ -120,12 +120,12 @@ model("dream", "DreamModel", BPE, {
     decoder(V, 64) + layers(2, PAIR + attention(64, 64, 32, bias=True) + mlp(64, 96)), pre=PRE)
 
 # ---- MiniCPM 3: attention over latent vectors
-model("minicpm3", "MiniCPM3ForCausalLM", "gemma-spm", {
-    **MINI, "model_type": "minicpm3", "dim_model_base": 32, "hidden_act": "silu", "kv_lora_rank": 32, "q_lora_rank": 48,
+model("minicpm3", "MiniCPM3ForCausalLM", "spm-bytes", {
+    **MINI, "vocab_size": V, "model_type": "minicpm3", "dim_model_base": 32, "hidden_act": "silu", "kv_lora_rank": 32, "q_lora_rank": 48,
     "num_key_value_heads": 4, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "scale_depth": 1.4, "scale_emb": 12, "rope_scaling": {
         "type": "longrope", "long_factor": [1.0 + i / 4 for i in range(4)], "short_factor": [1.0 + i / 32 for i in range(4)],
         "original_max_position_embeddings": 256}},
-    decoder(20, 64, False) + layers(2, PAIR + mlp(64, 96) + [
+    decoder(V, 64, False) + layers(2, PAIR + mlp(64, 96) + [
         ("self_attn.q_a_proj.weight", [48, 64]), ("self_attn.q_a_layernorm.weight", [48]), ("self_attn.q_b_proj.weight", [96, 48]),
         ("self_attn.kv_a_proj_with_mqa.weight", [40, 64]), ("self_attn.kv_a_layernorm.weight", [32]),
         ("self_attn.kv_b_proj.weight", [128, 32]), ("self_attn.o_proj.weight", [64, 64])]))

@@ -17,11 +17,11 @@ def mixtral(n, h, f):
 # ---- dots.llm1
 SIGMOID = [("mlp.gate.weight", [4, 64]), ("mlp.gate.e_score_correction_bias", [4], "F32")]
 model("dots1", "Dots1ForCausalLM", BPE, {
-    **BASE, **ROUTED, "model_type": "dots1", "first_k_dense_replace": 1, "moe_layer_freq": 1, "n_group": 1, "n_routed_experts": 4,
+    **BASE, **ROUTED, "model_type": "dots1", "num_key_value_heads": 4, "first_k_dense_replace": 1, "moe_layer_freq": 1, "n_group": 1, "n_routed_experts": 4,
     "n_shared_experts": 2, "scoring_func": "noaux_tc", "topk_group": 1, "topk_method": "noaux_tc", "head_dim": 16, "scoring_func": "sigmoid",
     "rope_scaling": None},
-    decoder(V, 64) + layers(1, PAIR + attention(64, 64, 32, head=16) + mlp(64, 96))
-    + layers(1, PAIR + attention(64, 64, 32, head=16) + SIGMOID + experts(4, 64, 32) + mlp(64, 64, "mlp.shared_experts."), start=1), pre=PRE)
+    decoder(V, 64) + layers(1, PAIR + attention(64, 64, 64, head=16) + mlp(64, 96))
+    + layers(1, PAIR + attention(64, 64, 64, head=16) + SIGMOID + experts(4, 64, 32) + mlp(64, 64, "mlp.shared_experts."), start=1), pre=PRE)
 
 # ---- Ling and Ring
 BAILING = {**BASE, "first_k_dense_replace": 1, "head_dim": 16, "moe_intermediate_size": 32, "norm_topk_prob": True, "num_experts": 4,
@@ -77,12 +77,12 @@ model("dbrx", "DbrxForCausalLM", BPE, {
         ("ffn.experts.mlp.w2", [192, 64])], "transformer.blocks."), pre=PRE)
 
 # ---- ERNIE 4.5 with experts
-model("ernie4.5-moe", "Ernie4_5_MoeForCausalLM", "gemma-spm", {
-    **BASE, "model_type": "ernie4_5_moe", "bos_token_id": 1, "eos_token_id": 2, "head_dim": 16, "moe_capacity": [64, 64, 64], "moe_gate": "topk",
+model("ernie4.5-moe", "Ernie4_5_MoeForCausalLM", "spm-bytes", {
+    **BASE, "model_type": "ernie4_5_moe", "intermediate_size": 128, "bos_token_id": 1, "eos_token_id": 2, "head_dim": 16, "moe_capacity": [64, 64, 64], "moe_gate": "topk",
     "moe_intermediate_size": 32, "moe_k": 2, "moe_layer_end_index": 1, "moe_layer_interval": 1, "moe_layer_start_index": 1,
     "moe_num_experts": 4, "moe_num_shared_experts": 2, "moe_use_aux_free": True, "rms_norm_eps": 1e-05, "rope_theta": 500000.0,
-    "tie_word_embeddings": True, "use_bias": False, "vocab_size": 20},
-    decoder(20, 64, False) + layers(1, PAIR + attention(64, 64, 32) + mlp(64, 96))
+    "tie_word_embeddings": True, "use_bias": False, "vocab_size": V},
+    decoder(V, 64, False) + layers(1, PAIR + attention(64, 64, 32) + mlp(64, 128))
     + layers(1, PAIR + attention(64, 64, 32) + experts(4, 64, 32) + mlp(64, 64, "mlp.shared_experts.") + [
         ("mlp.gate.weight", [4, 64], "F32"), ("mlp.moe_statics.e_score_correction_bias", [1, 4], "F32")], start=1)
     + [("model.mtp_block.0.input_layernorm.weight", [64]), ("model.mtp_emb_norm.0.weight", [64]),
@@ -154,13 +154,13 @@ model("eurobert", "EuroBertModel", BPE, {
     "pad_token_id": 261, "rms_norm_eps": 1e-05, "rope_theta": 250000, "rope_scaling": None},
     [r for r in decoder(V, 64, False)] + layers(2, PAIR + attention(64, 64, 64) + mlp(64, 96)), pre=PRE, files=POOLING)
 GEMMA_ENCODER = norms(64, "input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
-model("embedding-gemma", "Gemma3TextModel", "gemma-spm", {
+model("embedding-gemma", "Gemma3TextModel", "spm-bytes", {
     **{k: v for k, v in BASE.items() if k not in ("attention_bias", "hidden_act", "rope_theta")}, "model_type": "gemma3_text",
     "_sliding_window_pattern": 6, "attention_bias": False, "attention_dropout": 0.0, "attn_logit_softcapping": None, "bos_token_id": 2,
     "eos_token_id": 1, "final_logit_softcapping": None, "head_dim": 16, "hidden_activation": "gelu_pytorch_tanh",
     "layer_types": ["sliding_attention", "full_attention"], "num_key_value_heads": 1, "query_pre_attn_scalar": 16, "rope_local_base_freq": 10000.0,
-    "rope_scaling": None, "rope_theta": 1000000.0, "sliding_window": 512, "use_bidirectional_attention": True, "vocab_size": 20,
+    "rope_scaling": None, "rope_theta": 1000000.0, "sliding_window": 512, "use_bidirectional_attention": True, "vocab_size": V,
     "pad_token_id": 0},
-    [("embed_tokens.weight", [20, 64]), ("norm.weight", [64])] + layers(2, GEMMA_ENCODER + attention(64, 64, 16, head=16) + mlp(64, 96), "layers."),
+    [("embed_tokens.weight", [V, 64]), ("norm.weight", [64])] + layers(2, GEMMA_ENCODER + attention(64, 64, 16, head=16) + mlp(64, 96), "layers."),
     files={**POOLING, "modules.json": POOLING["modules.json"].replace("}]", "}" + "".join(
         f', {{"idx": {i}, "name": "{i}", "path": "{i}_Dense", "type": "sentence_transformers.models.Dense"}}' for i in (2, 3)) + "]")})
