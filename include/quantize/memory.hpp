@@ -9,9 +9,10 @@ namespace quantize {
 
 struct MemoryEstimate {
   std::uint64_t context = 0;  // tokens
-  std::uint64_t weights = 0;  // exact: the tensors' bytes
-  std::uint64_t cache = 0;  // keys and values of the context, as halves; 0 without attention heads
-  std::uint64_t compute = 0;  // an estimate: the largest step of a batch of 512 tokens
+  std::uint64_t weights = 0;  // exact: the bytes of the tensors that are loaded
+  std::uint64_t cache = 0;    // exact: keys and values as halves, states of recurrent layers
+  std::uint64_t compute = 0;  // an upper estimate for a batch of 512 tokens on a processor: not
+                              // less than llama.cpp reports, and less than twice that
   std::uint64_t total() const noexcept;
 };
 

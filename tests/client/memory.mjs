@@ -1,7 +1,7 @@
 // What llama.cpp (node-llama-cpp, unmodified) says it allocates for a file, by its log.
 //   node memory.mjs ORACLES MODEL CONTEXT...
-// prints one JSON object a context: MiB of model, cache (attention), state (recurrent), compute and
-// output buffers, each the sum of its lines, and the number of cells.
+// prints one JSON object a context, in MiB: weights, cache (attention), state (recurrent layers),
+// compute and output buffers.
 import {pathToFileURL} from "node:url";
 import path from "node:path";
 
@@ -16,26 +16,28 @@ const llama = await getLlama({gpu: false, build: "never", logLevel: LlamaLogLeve
 const sum = (what, from = 0) => lines.slice(from)
     .map((line) => line.match(new RegExp(`${what} buffer size = +([\\d.]+) MiB`))).filter((m) => m)
     .reduce((total, m) => total + Number(m[1]), 0);
-const logged = async (what) => {
-    const end = Date.now() + 20000;
-    while (!lines.at(-1)?.includes(what) && Date.now() < end)
-        await new Promise((done) => setTimeout(done, 20));
+const last = () => lines.findLastIndex((line) => line.includes("constructing llama_context"));
+const logged = async () => {
+    for (let before = -1, end = Date.now() + 60000; Date.now() < end;) {
+        const complete = lines.slice(last()).some((line) => line.includes("reserve took"));
+        if (complete && before === lines.length) return;
+        before = lines.length;
+        await new Promise((done) => setTimeout(done, 200));
+    }
 };
 
 const loaded = await llama.loadModel({modelPath: path.resolve(model)});
 for (const contextSize of contexts.map(Number)) {
     const context = await loaded.createContext({contextSize, batchSize: 512, threads: 2});
-    await logged("sched_reserve: reserve took");
-    const from = lines.findLastIndex((line) => line.includes("constructing llama_context"));
-    const beginning = lines.slice(0, from);
+    await logged();
+    const from = last();
     console.log(JSON.stringify({
         context: contextSize,
         weights: sum("model"),
         cache: sum("KV", from),
         state: sum("RS", from),
         compute: sum("compute", from),
-        output: sum("output", from),
-        lines: process.env.LINES ? lines : undefined
+        output: sum("output", from)
     }));
     await context.dispose();
 }
