@@ -452,8 +452,8 @@ class Converter {
       Value whole = stack(std::move(entry.second.parts));
       bool after = false;
       for (const TensorStep& step : of.steps) {
-        if (after)
-          whole = applied(step, std::move(whole), source_.tensors()[first_source(*whole)], numbers);
+        const SourceTensor& first = source_.tensors()[first_source(*whole)];
+        if (after) whole = applied(step, std::move(whole), first, numbers);
         after = after || step.operation == TensorOperation::stack;
       }
       emit(entry.second.to, std::move(whole), &of, nullptr);
