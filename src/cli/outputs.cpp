@@ -46,7 +46,7 @@ std::string output_path(const Request& request, const Model& model, const Target
   const std::string pattern = !request.name_template.empty() ? request.name_template
                               : target.checkpoint            ? "{name}-{TYPE}"
                                                              : "{name}-{TYPE}.gguf";
-  const std::string name = expand(
+  std::string name = expand(
       pattern, {{"{name}", model.name}, {"{type}", lower(target.label)}, {"{TYPE}", target.label}});
   if (request.out_dir.empty()) return name;
   return request.out_dir.back() == '/' ? request.out_dir + name : request.out_dir + '/' + name;
@@ -62,7 +62,7 @@ void check_distinct(const NamedPaths& paths) {
   }
   std::map<std::string, std::string> reports;
   for (const std::string& path : paths.reports) {
-    if (outputs.count(identity(path)) != 0 || !reports.emplace(identity(path), path).second) {
+    if (outputs.contains(identity(path)) || !reports.emplace(identity(path), path).second) {
       fail(ErrorCode::USE05, path, {}, "the report has the name of another output");
     }
     for (const std::string& input : paths.inputs) {

@@ -182,7 +182,7 @@ Problem missing_importance(const std::vector<std::string>& tensors, const Recipe
 // Whether a tensor's values can be had as float at all.
 void check_convertible(const Model& model, const ModelTensor& tensor, const PlannedTensor& planned,
                        const Recipe& recipe) {
-  const auto problem = [&](ErrorCode code, std::string text) {
+  const auto problem = [&](ErrorCode code, const std::string& text) {
     std::optional<std::uint64_t> offset;
     std::string file(model.source->path());
     if (!tensor.source_tensors.empty()) {
@@ -255,7 +255,7 @@ std::string cut(const std::string& text) { return text.substr(0, kMaxOverrideTex
 
 // As in strings of C: everything from a NUL on is lost (only with --reference-quirks).
 void cut_at_nul(Metadata& metadata) {
-  const auto shorten = [](std::string text) { return text.substr(0, text.find('\0')); };
+  const auto shorten = [](const std::string& text) { return text.substr(0, text.find('\0')); };
   Metadata result;
   for (const auto& [key, value] : metadata.entries()) {
     MetaValue copy = value;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs one case: run.sh COMMAND SHIM FOLDER. The folder holds
-#   script   bash, run in an empty directory with `quantize` on the path, $data the test data, $model
+#   script   bash with pipefail, run in an empty directory with `quantize` on the path, $data the test data, $model
 #            the sample model, $tiny one of a few kilobytes, $shim the library that makes calls fail
 #            (fault_shim.cpp), without which the cases that use it are skipped; `stopped PID` waits until a process has stopped itself or ended
 #   stdout, stderr   what it must print, line by line; a line is text or a pattern of the shell, and a
@@ -23,7 +23,7 @@ data=$(realpath "$folder/../../../data")
 export data shim model="$data/techdoc-llama-3m" tiny="$data/../golden/convert/models/longrope"
 stopped() { until grep -q '^State:.[TZ]' "/proc/$1/status"; do sleep 0.01; done; }
 export -f stopped
-(cd "$work/run" && bash "$folder/script" >"$work/stdout" 2>"$work/stderr" </dev/null)
+(cd "$work/run" && bash -o pipefail "$folder/script" >"$work/stdout" 2>"$work/stderr" </dev/null)
 status=$?
 [ $status -eq 77 ] && { cat "$work/stderr"; exit 77; }
 
