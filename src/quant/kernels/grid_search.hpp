@@ -76,6 +76,17 @@ inline void prepare(const float* x, const float* importance, float mean_square,
   }
 }
 
+// Numbers the lanes of vectors one after the other.
+template <int kCount>
+struct Places {
+  alignas(64) std::int32_t at[kCount];
+  constexpr Places() : at() {
+    for (int k = 0; k < kCount; ++k) at[k] = k;
+  }
+};
+template <int kCount>
+constexpr Places<kCount> kPlaces;
+
 template <class Block>
 class GridSearch {
  public:
@@ -107,8 +118,8 @@ class GridSearch {
     for (int g = 0; g < kGroups; ++g) {
       CandidateLines<kBits>::prepare(roots + kDigits * g, groups_[g], try_scales_[kTries - 1],
                                      try_scales_[0], farthest, terms_[g]);
-      choose_points(g);
     }
+    choose_points();
     fit_tries(x, weights);
 
     std::uint16_t points[kGroups] = {};
@@ -150,17 +161,27 @@ class GridSearch {
         // 0.5 * (inverse * x - 1), with the factor moved to where it costs nothing.
         const F half = F::set(0.5F) * inverse;
         number_codes(x, v, [half](F value, F& level) {
-          level = half * value - F::set(0.5F);
-          return nearest_level(level, 0, static_cast<float>(kTop));
+          level = limited(half * value - F::set(0.5F));
+          return nearest_level<false, false>(level, 0, kTop);
         });
       } else {
         number_codes(x, v, [inverse](F value, F& level) {
           level = F::set(0.5F) * (inverse * value - F::set(1));
-          return nearest_level_of_any(level, 0, kTop);
+          const F digit = nearest_level_of_any(level, 0, kTop);
+          level = limited(level);
+          return digit;
         });
       }
     }
     return farthest;
+  }
+
+  // The cells of the lowest and the highest digit have no end. Without a fit before it, no try
+  // leaves the highest 2-bit cell.
+  static F limited(F level) {
+    constexpr bool kBeyond = Block::kFirstFit || kBits != 2;
+    const F positive = max(level, F::set(0));
+    return kBeyond ? min(positive, F::set(kTop)) : positive;
   }
 
   template <class Round>
@@ -172,64 +193,74 @@ class GridSearch {
         F level;
         const F digit = round(F::set(x[kDigits * g + i]), level);
         number = i == kDigits - 1 ? digit : number * F::set(kTop + 1) + digit;
-        farthest = max(rounding_error(level, digit), farthest);
+        farthest = max(abs(level - digit), farthest);
       }
       store(numbers_[g] + 1 + v, truncate(number));
       half_way_[g] |= static_cast<std::uint64_t>(bits(~(farthest < F::set(kHalfWay)))) << v;
     }
   }
 
-  // How far a value is from its digit. Not far beyond the ends, whose cells have no limit.
-  static F rounding_error(F level, F digit) {
-    return abs(min(max(level, F::set(0)), F::set(kTop)) - digit);
-  }
+  // Tries of a group next to each other whose code is the same.
+  struct Run {
+    const Neighbours::Code* code;
+    int group;
+    int first;
+    int last;
+  };
 
-  // Digits that are no point are replaced by the nearest candidate. Next to each other, tries often
-  // have the same digits, so that their candidates are the same too.
-  void choose_points(int g) {
-    const std::int32_t* numbers = numbers_[g] + 1;
-    // A try with a value half-way between two digits is looked at by itself.
-    std::uint64_t starts = 1 | half_way_[g] | half_way_[g] << 1;
-    for (int v = 0; v < kPadded; v += kNativeLanes) {
-      const M same = I::load(numbers + v) == I::load(numbers + v - 1);
-      starts |= static_cast<std::uint64_t>(bits(~same)) << v;
-    }
-    starts &= (std::uint64_t{1} << kTries) - 1;
-    while (starts != 0) {
-      const int first = std::countr_zero(starts);
-      starts &= starts - 1;
-      const int last = (starts != 0 ? std::countr_zero(starts) : kTries) - 1;
-      const Neighbours::Code& code = codes_[numbers[first]];
-      if (code.index >= 0) {
+  // Digits that are no point are replaced by the nearest candidate. First the runs are listed, with
+  // no branch on what they are.
+  void choose_points() {
+    Run runs[kGroups * kTries + 1];
+    int count = 0;
+    for (int g = 0; g < kGroups; ++g) {
+      const std::int32_t* numbers = numbers_[g] + 1;
+      // A try with a value half-way between two digits is looked at by itself.
+      std::uint64_t starts = 1 | half_way_[g] | half_way_[g] << 1;
+      for (int v = 0; v < kPadded; v += kNativeLanes) {
+        const M same = I::load(numbers + v) == I::load(numbers + v - 1);
+        starts |= static_cast<std::uint64_t>(bits(~same)) << v;
+      }
+      starts &= (std::uint64_t{1} << kTries) - 1;
+      while (starts != 0) {
+        const int first = std::countr_zero(starts);
+        starts &= starts - 1;
+        const int last = std::countr_zero(starts | std::uint64_t{1} << kTries) - 1;
+        const Neighbours::Code& code = codes_[numbers[first]];
+        // What is written after `last` is overwritten by the next run.
         for (int k = first; k <= last; k += kNativeLanes) {
           store(points_[g] + k, I::set(code.packed));
         }
-      } else if ((half_way_[g] >> first & 1U) != 0) {
-        points_[g][first] = nearest_(code, groups_[g], try_scales_[first]);
-      } else {
-        choose_contenders(g, code, first, last);
+        runs[count] = {&code, g, first, last};
+        count += code.index < 0;
       }
     }
+    for (int i = 0; i < count; ++i) choose_candidates(runs[i]);
   }
 
-  // Of tries `first` to `last`, whose code is the same. What is written after `last` is overwritten
-  // by the next tries.
-  void choose_contenders(int g, const Neighbours::Code& code, int first, int last) {
-    if (first == last || code.contenders > CandidateLines<kBits>::kMaxCount) {
-      for (int k = first; k <= last; ++k) {
-        points_[g][k] = nearest_.of_contenders(code, groups_[g], try_scales_[k]);
+  void choose_candidates(const Run& run) {
+    const GroupTable& group = groups_[run.group];
+    std::int32_t* points = points_[run.group];
+    const Neighbours::Code& code = *run.code;
+    if ((half_way_[run.group] >> run.first & 1U) != 0) {
+      points[run.first] = nearest_(code, group, try_scales_[run.first]);
+      return;
+    }
+    if (run.first == run.last || code.contenders > CandidateLines<kBits>::kMaxCount) {
+      for (int k = run.first; k <= run.last; ++k) {
+        points[k] = nearest_.of_contenders(code, group, try_scales_[k]);
       }
       return;
     }
-    lines_.set(grid_.contenders(code)->points, code.contenders, terms_[g]);
-    for (int v = first; v <= last; v += kNativeLanes) {
-      I points;
-      unsigned open = bits(~lines_.nearest(F::load(try_scales_ + v), points));
-      store(points_[g] + v, points);
-      if (last - v < kNativeLanes - 1) open &= (2U << (last - v)) - 1U;
-      for (; open != 0; open &= open - 1) {
+    lines_.set(grid_.contenders(code)->points, code.contenders, terms_[run.group]);
+    for (int v = run.first; v <= run.last; v += kNativeLanes) {
+      const M inside = I::load(kPlaces<kNativeLanes>.at) < I::set(run.last - v + 1);
+      I nearest;
+      const M told = lines_.nearest(F::load(try_scales_ + v), nearest);
+      store(points + v, select(inside, nearest, I::load(points + v)));
+      for (unsigned open = bits(inside & ~told); open != 0; open &= open - 1) {
         const int k = v + std::countr_zero(open);
-        points_[g][k] = nearest_.of_contenders(code, groups_[g], try_scales_[k]);
+        points[k] = nearest_.of_contenders(code, group, try_scales_[k]);
       }
     }
   }
@@ -256,12 +287,28 @@ class GridSearch {
       store(sum_qq_ + v, sum_qq);
       const F scale = sum_xq / sum_qq;
       store(scales_ + v, scale);
-      store(scores_ + v, scale * sum_xq);
+      const M tried = I::load(kPlaces<kPadded>.at + v) < I::set(kTries);
+      store(scores_ + v, select(tried, scale * sum_xq, F::set(0)));
     }
   }
 
-  // The accepted tries form a chain, each better than the last; -1 if there is none.
+  // The accepted tries form a chain, each better than the last; -1 if there is none. It ends with
+  // the best, if this is the best by more than rounding can hide.
   int best_try() const {
+    F highest = F::set(0);
+    for (int v = 0; v < kPadded; v += kNativeLanes) highest = max(F::load(scores_ + v), highest);
+    const float top = reduce_max(highest);
+    const F limit = F::set(top * (1 - 0x1p-20F));
+    std::uint64_t best_ones = 0;
+    for (int v = 0; v < kPadded; v += kNativeLanes) {
+      best_ones |= static_cast<std::uint64_t>(bits(limit <= F::load(scores_ + v))) << v;
+    }
+    // All sums of w q q are within a factor of 15^2, so that nothing underflows in the chain.
+    const bool ordinary =
+        0x1p-40F < top && top < 0x1p40F && 0x1p-40F < sum_qq_[0] && sum_qq_[0] < 0x1p40F;
+    if (ordinary && std::has_single_bit(best_ones)) {
+      return std::countr_zero(best_ones);
+    }
     int best_try = -1;
     float best = 0;
     for (int v = 0; v < kPadded; v += kNativeLanes) {
@@ -295,7 +342,8 @@ class GridSearch {
       const F level = F::set(0.5F) * (inverse * F::load(x + i) - F::set(1));
       const I digit = min(max(nearest_int(level), I::set(0)), I::set(kTop));
       store(digits + i, digit);
-      half_way |= bits(~(rounding_error(level, to_float(digit)) < F::set(kHalfWay))) << i;
+      const F cell = min(max(level, F::set(0)), F::set(kTop));
+      half_way |= bits(~(abs(cell - to_float(digit)) < F::set(kHalfWay))) << i;
     }
     for (int g = 0; g < kGroups; ++g) {
       if (Block::kSecondPass == SecondPass::off_grid_groups && on_grid[g]) continue;
