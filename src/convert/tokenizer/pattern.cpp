@@ -136,6 +136,8 @@ class Pattern::Reader {
         return {U'\r', U'\r', {}, nullptr, false};
       case U'n':
         return {U'\n', U'\n', {}, nullptr, false};
+      case U't':
+        return {U'\t', U'\t', {}, nullptr, false};
       case U'p': {
         const std::size_t first = ++at_;
         while (!take(U'}')) ++at_;
@@ -158,6 +160,7 @@ bool Pattern::Set::contains(char32_t c) const {
     if (item.nested) return item.nested->contains(c);
     if (item.name.empty()) return item.first <= c && c <= item.last;
     if (item.name == "s") return is_space(c) != item.inverted;
+    if (item.name == "Han") return is_han(c);
     return category(c).starts_with(item.name);
   };
   return std::any_of(items.begin(), items.end(), holds) != inverted;

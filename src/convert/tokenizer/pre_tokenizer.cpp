@@ -37,7 +37,7 @@ struct SplitPattern {
   Pattern pattern;
 };
 
-// \r and \n are written both ways, as characters and as escapes.
+// \r, \n and \t are written both ways, as characters and as escapes.
 std::string plain_newlines(std::string_view regex) {
   std::string out;
   for (std::size_t i = 0; i < regex.size(); ++i) {
@@ -46,8 +46,8 @@ std::string plain_newlines(std::string_view regex) {
       continue;
     }
     const char escaped = regex[++i];
-    if (escaped == 'r' || escaped == 'n')
-      out += escaped == 'r' ? '\r' : '\n';
+    if (escaped == 'r' || escaped == 'n' || escaped == 't')
+      out += escaped == 'r' ? '\r' : escaped == 'n' ? '\n' : '\t';
     else
       (out += '\\') += escaped;
   }
@@ -82,6 +82,7 @@ constexpr Shape kShapes[] = {
     {"ufakzeka", "ufakzeka"},
     {"gpt-4o", "gpt-4o"},
     {"tekken", "tekken"},
+    {"kimi-k2", "kimi-k2"},
     {"jais-2", "jais-2"},
     {"bailingmoe", "bailingmoe"},
     {"seed-coder", "seed-coder"},
@@ -92,6 +93,8 @@ constexpr Shape kShapes[] = {
     {"digits gpt-2", "starcoder"},
     {"number gpt-2", "starcoder"},
     {"3-numbers han-kana deepseek-v3", "deepseek-v3"},
+    {"3-numbers han-kana spark2_5 digits", "spark2_5"},
+    {"sentinels image-tokens layout digits marks gpt-2", "chameleon"},
     {"newline cased-words wide-punctuation trailing-spaces cjk digits", "deepseek-llm"},
     {"newline words punctuation cjk digits", "deepseek-coder"},
     {"marks gpt-2 digit-runs 3-digits", "falcon"},
@@ -132,15 +135,16 @@ class Encoder {
     unsupported("its steps are in no known order", root ? root : tokenizer_);
   }
 
-  std::vector<std::uint32_t> encode() {
-    std::vector<Part> parts{{Text(kCheckString), false}};
+  // Without the ids around a text.
+  std::vector<std::uint32_t> encode(std::u32string_view text) {
+    std::vector<Part> parts{{Text(text), false}};
     split_added(parts, false);
     for (Part& part : parts)
       if (!part.token) normalize(member(tokenizer_, "normalizer"), part.text);
     split_added(parts, true);
     std::vector<std::uint32_t> out;
     const std::string_view kind = type_of(model_);
-    if (kind == "BPE") read_merges();
+    if (kind == "BPE" && merges_.empty()) read_merges();
     for (const Part& part : parts) {
       if (part.token) {
         out.push_back(ids_.at(to_utf8(part.text)));
@@ -159,6 +163,11 @@ class Encoder {
         }
       }
     }
+    return out;
+  }
+
+  std::vector<std::uint32_t> encode_check_string() {
+    std::vector<std::uint32_t> out = encode(kCheckString);
     surround(out);
     return out;
   }
@@ -205,7 +214,11 @@ class Encoder {
     std::stable_sort(tokens.begin(), tokens.end(),
                      [](const Text& a, const Text& b) { return a.size() > b.size(); });
     // Only tokens that occur matter, which are few.
-    std::erase_if(tokens, [](const Text& t) { return kCheckString.find(t) == kCheckString.npos; });
+    std::erase_if(tokens, [&](const Text& token) {
+      return std::none_of(parts.begin(), parts.end(), [&](const Part& part) {
+        return !part.token && part.text.find(token) != Text::npos;
+      });
+    });
     std::vector<Part> out;
     for (Part& part : parts) {
       Text open;
@@ -502,7 +515,7 @@ class Encoder {
       };
       const auto id_of = [&](std::string_view type) -> const std::uint32_t* {
         const std::optional<std::string> text =
-            token_text(member(files_.config, std::string(type) + "_token"));
+            token_text(files_.named_special(std::string(type) + "_token"));
         return find(text ? *text : class_default(name, type));
       };
       if (wanted("add_bos_token", adds_bos))
@@ -575,7 +588,16 @@ constexpr Row kRows[] = {
 
 std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files,
                                                const HfVocabulary& vocabulary) {
-  return Encoder(files, vocabulary).encode();
+  return Encoder(files, vocabulary).encode_check_string();
+}
+
+std::vector<std::vector<std::uint32_t>> encode_texts(const TokenizerFiles& files,
+                                                     const HfVocabulary& vocabulary,
+                                                     const std::vector<std::u32string>& texts) {
+  Encoder encoder(files, vocabulary);
+  std::vector<std::vector<std::uint32_t>> out;
+  for (const std::u32string& text : texts) out.push_back(encoder.encode(text));
+  return out;
 }
 
 void check_merges(const TokenizerFiles& files, const HfVocabulary& vocabulary) {
@@ -596,7 +618,7 @@ std::string checked_pre_tokenizer(const std::string& name) {
 std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& vocabulary) {
   Encoder encoder(files, vocabulary);
   std::string list = "[";
-  for (const std::uint32_t id : encoder.encode()) {
+  for (const std::uint32_t id : encoder.encode_check_string()) {
     if (list.size() > 1) list += ", ";
     list += std::to_string(id);
   }

@@ -18,6 +18,11 @@ extern const std::u32string_view kCheckString;
 std::vector<std::uint32_t> encode_check_string(const TokenizerFiles& files,
                                                const HfVocabulary& vocabulary);
 
+// The same of other texts of the check string's characters, without ids around them.
+std::vector<std::vector<std::uint32_t>> encode_texts(const TokenizerFiles& files,
+                                                     const HfVocabulary& vocabulary,
+                                                     const std::vector<std::u32string>& texts);
+
 // The name for tokenizer.ggml.pre. A digest that no row has: the class of the file's shape, with a
 // warning. TK06 (naming --pre) for an unknown shape.
 std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& vocabulary);

@@ -84,6 +84,9 @@ class Builder {
     if (files_.config) ids_from_tokenizer_config();
     ids_from_config();
     if (request_.others != nullptr) ids_of_others();
+    const bool none = ids_.empty();
+    for (const SpareId& spare : request_.spare_ids)
+      if (!has_id(spare.role) && (none || !spare.alone)) ids_.emplace_back(spare.role, spare.id);
     for (const auto& [type, id] : ids_) {
       const auto* row = std::find_if(std::begin(kIdKeys), std::end(kIdKeys),
                                      [&, &t = type](const KeyOfType& k) { return k.type == t; });

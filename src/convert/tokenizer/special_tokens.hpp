@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,13 @@
 
 namespace quantize {
 
+// The id that a role has where no file gives it one; with `alone`, only where no role has any.
+struct SpareId {
+  std::string_view role;
+  std::uint32_t id;
+  bool alone;
+};
+
 struct SpecialTokensRequest {
   const TokenizerFiles& files;
   Json config;                               // config.json
@@ -21,6 +29,7 @@ struct SpecialTokensRequest {
   bool merges = false;
   // Tokens for roles that no file fills: ("eot", "<|user|>").
   const std::vector<std::pair<std::string, std::string>>* others = nullptr;
+  std::vector<SpareId> spare_ids = {};
 };
 
 void append_special_tokens(const SpecialTokensRequest& request, Metadata& metadata);

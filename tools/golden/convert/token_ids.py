@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from vocabularies import CASES, ORACLES, directory_of, write_vocabulary
+from vocabularies import CASES, ORACLES, directory_of, tokenizer_of, write_vocabulary
 
 ROOT = CASES.parents[2]
 LINES = ROOT / "tests/data/mixed-lines.jsonl"
@@ -28,13 +28,12 @@ def client_ids(model):
     return [json.loads(line) for line in out.splitlines()], hashlib.sha256(out.encode()).hexdigest()
 
 
-def own_ids(model, texts):
+def own_ids(model, case, texts):
     if (model / "tekken.json").exists():
         from mistral_common.tokens.tokenizers.tekken import Tekkenizer
         tokenizer = Tekkenizer.from_file(str(model / "tekken.json"))
         return [tokenizer.encode(text, bos=False, eos=False) for text in texts]
-    from transformers import AutoTokenizer
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = tokenizer_of(model, case)
     return [tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
@@ -53,7 +52,7 @@ for file in sorted(CASES.glob("*/case.json")):
         vocabulary = write_vocabulary(model, case, pathlib.Path(work) / "out.gguf")
         ids, digest = client_ids(vocabulary)
         try:
-            own = own_ids(model, texts)
+            own = own_ids(model, case, texts)
         except Exception as error:
             sys.exit(f"{name}: {type(error).__name__}: {error}")
     different = [i for i in range(len(texts)) if ids[i] != own[i]]

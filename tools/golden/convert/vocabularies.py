@@ -9,7 +9,10 @@ what generate.py needs, and mistral-common 1.13.1. A case is a folder with the f
 config.json and a case.json:
   "routes"  what the family would name (src/convert/vocabulary.hpp)
   "from"    {file: path under ORACLES}: files that a package carries
-  "pre"     the pre-tokenizer of a vocabulary that no digest knows, as --pre gives it"""
+  "pre"     the pre-tokenizer of a vocabulary that no digest knows, as --pre gives it
+  "ranks"   a tiktoken file: instead of the model's own tokenizer class, which is not among the files, the
+            converter gets one with the attributes that it asks for, and "special" tokens after the file's"""
+import base64
 import json
 import pathlib
 import shutil
@@ -33,7 +36,46 @@ def directory_of(folder, case, work):
     return model
 
 
+class RankTokenizer:
+    """What the converter asks of the tokenizer classes that models with tiktoken files bring along."""
+
+    def __init__(self, file, special):
+        import tiktoken
+        rows = [line.split() for line in file.read_bytes().splitlines() if line]
+        self.mergeable_ranks = {base64.b64decode(token): int(rank) for token, rank in rows}
+        base = len(self.mergeable_ranks)
+        self.special_tokens = {text.format(base + i): base + i for i, text in enumerate(special)}
+        pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" \
+                  r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+        self.model = tiktoken.Encoding("ranks", pat_str=pattern, mergeable_ranks=self.mergeable_ranks,
+                                       special_tokens=self.special_tokens)
+
+    def get_vocab(self):
+        return {**{token: rank for token, rank in self.mergeable_ranks.items()}, **self.special_tokens}
+
+    def encode(self, text, **_):
+        return self.model.encode(text, allowed_special="all")
+
+
+def tokenizer_of(model, case):
+    from transformers import AutoTokenizer
+    if "ranks" in case:
+        return RankTokenizer(model / case["ranks"], case["special"])
+    return AutoTokenizer.from_pretrained(model)
+
+
 def write_vocabulary(model, case, out):
+    if "ranks" in case:
+        from transformers import AutoTokenizer
+        given, AutoTokenizer.from_pretrained = AutoTokenizer.from_pretrained, lambda *_, **__: tokenizer_of(model, case)
+        try:
+            return write_keys(model, case, out)
+        finally:
+            AutoTokenizer.from_pretrained = given
+    return write_keys(model, case, out)
+
+
+def write_keys(model, case, out):
     hparams = ModelBase.load_hparams(model, False)
     kind = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
     instance = kind(model, gguf.LlamaFileType.MOSTLY_F16, out)
