@@ -2,6 +2,7 @@
 // called.
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include "convert/checkpoints/checkpoint.hpp"
 #include "convert/convert.hpp"
 #include "core/directory.hpp"
+#include "core/json.hpp"
 #include "formats/readers.hpp"
 
 namespace quantize {
@@ -108,6 +110,19 @@ Opened open(const std::string& path, const OpenOptions& options, Warnings& warni
   return out;
 }
 
+// What the publisher calls the kind of model, for reports. (The plan reads the file again, and
+// warns.)
+std::optional<std::string> model_type_of(const Directory& directory) {
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{64} << 20;
+  const auto text = directory.read("config.json", kMaxBytes);
+  if (!text) return std::nullopt;
+  const auto document = JsonDocument::parse(*text, directory.path_of("config.json"), {}, nullptr);
+  const Json root = document->root();
+  const auto type = root.is_object() ? root.find("model_type") : std::nullopt;
+  if (!type || type->kind() != JsonKind::string) return std::nullopt;
+  return std::string(type->string());
+}
+
 }  // namespace
 
 std::shared_ptr<const Source> open_source(const std::string& path, const OpenOptions& options,
@@ -123,6 +138,7 @@ Model open_unconverted(const std::string& path, const OpenOptions& options, Warn
   }
   Model model = take_unconverted(std::move(opened.source));
   model.name = opened.only_file.empty() ? name_of_directory(opened.path) : name_of_file(path);
+  model.architecture = model_type_of(*opened.directory).value_or(model.architecture);
   model.directory = std::move(opened.directory);
   return model;
 }
