@@ -55,6 +55,15 @@ X
 declare -A needs=([always-succeeds]=fails [always-fails]=works [no-stdout]=stdout [no-stderr]=stderr
   [stdout-on-stderr]=stdout [stderr-on-stdout]=stderr [flipped-bit]=file)
 
+# What cases may pass with: they are about names, modes, refusals and sizes, not about what is in a file;
+# what they throw away themselves; or they see both streams as one, as a terminal does.
+declare -A excused=([flipped-bit]="checkpoint-leftover checkpoint-permissions cli-10-option-twice-same inspect
+    name-template near-names out-08-no-space out-20-output-is-input out-21-symlink-to-input out-22-hard-link
+    out-29-leftover out-30-umask-022 out-31-umask-077 out-32-mode-kept out-42-little-address-space
+    out-49-input-read-only plan-equals-file plan-of-quantized"
+  [no-stdout]="checkpoint-leftover out-29-leftover"
+  [stderr-on-stdout]=out-28-terminal [stdout-on-stderr]=out-28-terminal)
+
 bad=0
 for folder in tests/cli/cases/*/; do
   name=$(basename "$folder")
@@ -64,6 +73,7 @@ for folder in tests/cli/cases/*/; do
   tests/cli/run.sh "$work/probe" "$shim" "$folder" >/dev/null 2>&1
   for mutation in "${!needs[@]}"; do
     grep -qx "${needs[$mutation]}" "$LOG" || continue
+    [[ " ${excused[$mutation]:-} " =~ [[:space:]]"$name"[[:space:]] ]] && continue
     if tests/cli/run.sh "$work/$mutation" "$shim" "$folder" >/dev/null 2>&1; then
       echo "$name passes with $mutation"
       bad=1
