@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -75,8 +76,10 @@ class Numbers {
     bool found = false;
     std::visit(
         [&](const auto& elements) {
-          if constexpr (requires { elements[0] == 0; }) {
-            found = layer < elements.size() && elements[layer] != 0;
+          if constexpr (requires { elements.size(); }) {
+            using Element = typename std::decay_t<decltype(elements)>::value_type;
+            if constexpr (std::is_arithmetic_v<Element>)
+              found = layer < elements.size() && elements[layer] != Element{};
           }
         },
         *array);

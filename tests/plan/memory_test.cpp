@@ -74,6 +74,11 @@ TEST(Memory, WindowsHoldTheirWidthAndOneBatch) {
   const Keys listed = {{"attention.sliding_window", window},
                        {"attention.sliding_window_pattern", pattern}};
   EXPECT_EQ(cache(of("gemma4", 4, listed), 8192), 1U * 8192 + 3 * 1536);
+  // Words are no answer: no layer has a window then.
+  const Keys words = {
+      {"attention.sliding_window", window},
+      {"attention.sliding_window_pattern", MetaArray(std::vector<std::string>(4, "yes"))}};
+  EXPECT_EQ(cache(of("gemma2", 4, words), 8192), 4U * 8192);
   const Keys shared = {{"attention.sliding_window", window},
                        {"attention.sliding_window_pattern", pattern},
                        {"attention.shared_kv_layers", std::uint32_t{1}}};
