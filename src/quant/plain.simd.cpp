@@ -1,8 +1,8 @@
-// Halves and bfloat16 over the closed set; the definition is plain.cpp.
+// Halves, bfloat16 and E4M3 over the closed set; the definition is plain.cpp.
 #include <cstring>
 
 #include "quant/kernels/kernel.hpp"
-#include "quant/kernels/simd.hpp"
+#include "quant/kernels/small_floats.hpp"
 
 namespace quantize::kernels::QUANTIZE_ISA {
 namespace {
@@ -26,17 +26,17 @@ void encode(const EncodeInput& in, std::byte* out) noexcept {
   std::memcpy(out + 2 * i, converted, 2 * (total - i));
 }
 
-template <F (*kConvert)(I)>
+template <class Number, F (*kConvert)(I)>
 void decode(const std::byte* in, std::uint64_t total, float* out) noexcept {
-  const auto* numbers = reinterpret_cast<const std::uint16_t*>(in);
+  const auto* numbers = reinterpret_cast<const Number*>(in);
   std::uint64_t i = 0;
   for (; i + kNativeLanes <= total; i += kNativeLanes) {
     store(out + i, kConvert(I::load(numbers + i)));
   }
   if (i == total) return;
-  std::uint16_t last[kNativeLanes] = {};
+  Number last[kNativeLanes] = {};
   float converted[kNativeLanes];
-  std::memcpy(last, in + 2 * i, 2 * (total - i));
+  std::memcpy(last, in + sizeof(Number) * i, sizeof(Number) * (total - i));
   store(converted, kConvert(I::load(last)));
   std::memcpy(out + i, converted, (total - i) * sizeof(float));
 }
@@ -45,7 +45,9 @@ void decode(const std::byte* in, std::uint64_t total, float* out) noexcept {
 
 extern const Kernel f16;
 extern const Kernel bf16;
-const Kernel f16{DType::f16, encode<float_to_half>, decode<half_to_float>};
-const Kernel bf16{DType::bf16, encode<float_to_bfloat16>, decode<bfloat16_to_float>};
+extern const Kernel f8_e4m3;
+const Kernel f16{DType::f16, encode<float_to_half>, decode<std::uint16_t, half_to_float>};
+const Kernel bf16{DType::bf16, encode<float_to_bfloat16>, decode<std::uint16_t, bfloat16_to_float>};
+const Kernel f8_e4m3{DType::f8_e4m3, nullptr, decode<std::uint8_t, e4m3_value>};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

@@ -4,8 +4,9 @@
 // The Python side is one process that waits for its turn (checkpoint_writers.py); it reads the same
 // files. Both sides take turns, and the minimum of the rounds counts, since noise only ever adds.
 // Ours includes widening the values and, where a format needs one, the pass before; the pass that
-// measures errors is part of the whole job only. One thread is measured in processor time. Python's
-// job ends when its file is written; ours also has a report. Neither time contains a sync.
+// measures errors is part of the whole job only. One thread is measured in processor time. "decode"
+// is the reading of the checkpoint that was written. Python's job ends when its file is written;
+// ours also has a report. Neither time contains a sync.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -265,6 +266,28 @@ double run_ours(const std::string& input, const std::string& target, const std::
   return -seconds;
 }
 
+// Reads a checkpoint as a worker does, in slabs; processor seconds per million values.
+double decode_ours(const std::string& checkpoint) {
+  Warnings warnings;
+  const auto source = open_source(checkpoint, {}, warnings);
+  std::vector<std::byte> slab;
+  double seconds = 0, millions = 0;
+  for (std::size_t t = 0; t < source->tensors().size(); ++t) {
+    const SourceTensor& tensor = source->tensors()[t];
+    const std::uint64_t row = tensor.shape.row_values();
+    const std::uint64_t step = std::max<std::uint64_t>(1, kSlabValues / row) * row;
+    const double start = thread_seconds();
+    for (std::uint64_t at = 0; at < tensor.shape.values(); at += step) {
+      const std::uint64_t count = std::min(step, tensor.shape.values() - at);
+      slab.resize(stored_bytes(tensor.type, count));
+      source->read(t, stored_bytes(tensor.type, at), slab);
+    }
+    seconds += thread_seconds() - start;
+    millions += static_cast<double>(tensor.shape.values()) / 1e6;
+  }
+  return seconds / millions;
+}
+
 class Bench {
  public:
   explicit Bench(const Options& options)
@@ -296,10 +319,10 @@ class Bench {
         static_cast<unsigned long long>(kColumns),
         static_cast<unsigned long long>(options_.threads), model_millions_,
         static_cast<unsigned long long>(options_.rounds));
-    std::printf("%-19s %-17s | %9s %9s %7s | %9s %9s %7s\n", "", "", "ms per M", "", "", "s", "",
-                "");
-    std::printf("%-19s %-17s | %9s %9s %7s | %9s %9s %7s\n", "target", "Python's writer", "encode",
-                "Python", "factor", "program", "Python", "factor");
+    std::printf("%-19s %-17s | %9s %9s %7s | %9s %9s %7s | %9s\n", "", "", "ms per M", "", "", "s",
+                "", "", "ms per M");
+    std::printf("%-19s %-17s | %9s %9s %7s | %9s %9s %7s | %9s\n", "target", "Python's writer",
+                "encode", "Python", "factor", "program", "Python", "factor", "decode");
     for (const Row& row : kTable) {
       if (!options_.targets.empty() && std::find(options_.targets.begin(), options_.targets.end(),
                                                  row.target) == options_.targets.end()) {
@@ -331,7 +354,7 @@ class Bench {
   }
 
   struct Best {
-    double encode = 1e300, program = 1e300;
+    double encode = 1e300, program = 1e300, decode = 1e300;
     std::string missing;
   };
 
@@ -346,13 +369,17 @@ class Bench {
       if (options_.layers != 0)
         ours.program = std::min(ours.program, run_ours(folder_ + "/model", row.target,
                                                        folder_ + "/ours", options_.threads));
+      if (options_.layers != 0) ours.decode = std::min(ours.decode, decode_ours(folder_ + "/ours"));
       for (std::size_t w = 0; w < theirs.size(); ++w) ask(row.writers[w], theirs[w]);
     }
     const double millions = static_cast<double>(kRows * kColumns) / 1e6;
     nlohmann::json entry = {{"target", row.target},
                             {"encode_ms_per_million", ours.encode * 1e3 / millions},
                             {"writers", nlohmann::json::array()}};
-    if (options_.layers != 0) entry["program_seconds"] = ours.program;
+    if (options_.layers != 0) {
+      entry["program_seconds"] = ours.program;
+      entry["decode_ms_per_million"] = ours.decode * 1e3;
+    }
     if (theirs.empty()) print(row.target, "", ours, nullptr, millions);
     for (std::size_t w = 0; w < theirs.size(); ++w) {
       print(w == 0 ? row.target : "", row.writers[w], ours, &theirs[w], millions);
@@ -401,6 +428,8 @@ class Bench {
     column(ours.program, 2, "");
     column(theirs ? theirs->program : none, 2, "");
     column(theirs && theirs->program < none ? theirs->program / ours.program : none, 1, "x");
+    std::printf(" |");
+    column(ours.decode * 1e3, 2, "");
     std::printf("%s%s\n", theirs && !theirs->missing.empty() ? "  " : "",
                 theirs ? theirs->missing.c_str() : "");
   }

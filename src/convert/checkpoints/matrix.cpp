@@ -13,6 +13,7 @@
 
 #include "core/float16.hpp"
 #include "core/small_floats.hpp"
+#include "quant/checkpoint/run_codecs.hpp"
 
 namespace quantize::checkpoints {
 namespace {
@@ -48,6 +49,61 @@ struct Groups {
   std::uint64_t first = 0, count = 0;
 };
 
+constexpr std::uint64_t kBlockLines = 16;  // expanded before they are transposed
+constexpr std::uint64_t kOverread = 8;     // bytes behind packed codes that may be looked at
+
+template <class Word, unsigned kCodes>
+void expand_words(const std::byte* words, std::uint64_t count, const Packing& p,
+                  const float* levels, float* out) noexcept {
+  const std::uint32_t mask = (1U << p.bits) - 1;
+  std::uint8_t shifts[kCodes];
+  std::copy(p.first_bit.begin(), p.first_bit.end(), shifts);
+  for (std::uint64_t w = 0; w < count; ++w, out += kCodes) {
+    Word word;
+    std::memcpy(&word, words + w * sizeof word, sizeof word);
+    for (unsigned k = 0; k < kCodes; ++k) out[k] = levels[word >> shifts[k] & mask];
+  }
+}
+
+// Words that hold a number of codes whole. False: there is no loop for this packing.
+bool expand_whole(const std::byte* words, std::uint64_t count, const Packing& p,
+                  const float* levels, float* out) noexcept {
+  if (p.words != 1) return false;
+  if (p.word_bytes == 1) {
+    if (p.codes == 2) return expand_words<std::uint8_t, 2>(words, count, p, levels, out), true;
+    if (p.codes == 1) return expand_words<std::uint8_t, 1>(words, count, p, levels, out), true;
+    return false;
+  }
+  if (p.codes == 4) return expand_words<std::uint32_t, 4>(words, count, p, levels, out), true;
+  if (p.codes == 8) return expand_words<std::uint32_t, 8>(words, count, p, levels, out), true;
+  if (p.codes == 16) return expand_words<std::uint32_t, 16>(words, count, p, levels, out), true;
+  return false;
+}
+
+// Codes [first, first + count) of a line of units that begins with code 0; kOverread bytes behind
+// the line are readable.
+void expand_line(const std::byte* line, std::uint64_t first, std::uint64_t count, const Packing& p,
+                 const float* levels, float* out) noexcept {
+  const std::uint32_t mask = (1U << p.bits) - 1;
+  const std::uint64_t unit_bytes = std::uint64_t{p.words} * p.word_bytes;
+  const auto one_by_one = [&](std::uint64_t end) {
+    for (; first < end; ++first, --count) {
+      const unsigned bit = p.first_bit[size(first % p.codes)];
+      std::uint32_t code = 0;  // the bits of words in order are one little-endian number
+      std::memcpy(&code, line + first / p.codes * unit_bytes + bit / 8, sizeof code);
+      *out++ = levels[code >> bit % 8 & mask];
+    }
+  };
+  one_by_one(std::min(first + count, ceil_divide(first, p.codes) * p.codes));
+  const std::uint64_t units = count / p.codes;
+  if (expand_whole(line + first / p.codes * unit_bytes, units, p, levels, out)) {
+    first += units * p.codes;
+    count -= units * p.codes;
+    out += units * p.codes;
+  }
+  one_by_one(first + count);
+}
+
 class GridMatrix : public Matrix {
  public:
   explicit GridMatrix(Grid grid) : grid_(std::move(grid)) {}
@@ -69,14 +125,12 @@ class GridMatrix : public Matrix {
       const float* scale = scales.data() + group;
       const float* zero = grid_.zeros ? zeros.data() + group : nullptr;
       float* x = out + r * tile.columns;
-      for (std::uint64_t c = 0; c < tile.columns; ++c) {
-        float value = x[c];
-        if (zero) value = rounded(value - zero[group_of[c]]);
-        const float s = scale[group_of[c]];
-        value = rounded(grid_.divide ? value / s : value * s);
-        if (grid_.factor) value = value * *grid_.factor;
-        if (grid_.offset) value = value + *grid_.offset;
-        x[c] = value;
+      for (std::uint64_t c = 0; c < tile.columns;) {
+        const std::uint32_t g = group_of[size(c)];
+        std::uint64_t end = c + 1;
+        while (end < tile.columns && group_of[size(end)] == g) ++end;
+        apply(x + c, end - c, zero ? zero + g : nullptr, scale[g]);
+        c = end;
       }
     }
   }
@@ -92,6 +146,29 @@ class GridMatrix : public Matrix {
   }
 
  private:
+  // What the grid does to values of one group, step by step.
+  void apply(float* x, std::uint64_t count, const float* zero, float scale) const noexcept {
+    if (zero) {
+      const float z = *zero;
+      for (std::uint64_t i = 0; i < count; ++i) x[i] = x[i] - z;
+      round(x, count);
+    }
+    if (grid_.divide)
+      for (std::uint64_t i = 0; i < count; ++i) x[i] = x[i] / scale;
+    else
+      for (std::uint64_t i = 0; i < count; ++i) x[i] = x[i] * scale;
+    round(x, count);
+    if (grid_.factor)
+      for (std::uint64_t i = 0; i < count; ++i) x[i] = x[i] * *grid_.factor;
+    if (grid_.offset)
+      for (std::uint64_t i = 0; i < count; ++i) x[i] = x[i] + *grid_.offset;
+  }
+
+  void round(float* x, std::uint64_t count) const noexcept {
+    if (grid_.steps == DType::f32) return;
+    for (std::uint64_t i = 0; i < count; ++i) x[i] = rounded(x[i]);
+  }
+
   float rounded(float x) const noexcept {
     switch (grid_.steps) {
       case DType::f16:
@@ -241,7 +318,7 @@ void StoredMatrix::load_packed(const Source& source, const Tile& stored, float* 
                                std::uint64_t row_step, std::uint64_t column_step) const {
   using Along = Packing::Along;
   const Packing& p = *packing_;
-  const std::uint64_t bytes = p.word_bytes, word_bits = 8 * bytes;
+  const std::uint64_t bytes = p.word_bytes;
   // The words that hold the tile.
   std::uint64_t row = stored.row, rows = stored.rows;
   std::uint64_t column = stored.column, columns = stored.columns;
@@ -255,31 +332,45 @@ void StoredMatrix::load_packed(const Source& source, const Tile& stored, float* 
   if (p.along == Along::bands) row = stored.row % word_rows_;
   std::vector<std::byte> raw;
   read_rows(source, tensor_, row_words_ * bytes, row, rows, column * bytes, columns * bytes, raw);
-  const auto word = [&](std::uint64_t r, std::uint64_t c) {
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, raw.data() + (r * columns + c) * bytes, size(bytes));
-    return bits;
-  };
-  const std::uint32_t mask = (1U << p.bits) - 1;
-  for (std::uint64_t r = 0; r < stored.rows; ++r) {
-    const std::uint64_t code_row = stored.row + r;
-    for (std::uint64_t c = 0; c < stored.columns; ++c) {
-      const std::uint64_t code_column = stored.column + c;
-      const std::uint64_t along = p.along == Along::rows ? code_column : code_row;
-      const std::uint64_t k = p.along == Along::bands ? code_row / word_rows_ : along % p.codes;
-      const std::uint64_t bit = p.first_bit[size(k)], shift = bit % word_bits;
-      const std::uint64_t at = along / p.codes * p.words + bit / word_bits;
-      const std::uint64_t word_row = p.along == Along::columns ? at - row
-                                     : p.along == Along::bands ? code_row % word_rows_ - row
-                                                               : r;
-      const std::uint64_t word_column = p.along == Along::rows ? at - column : c;
-      std::uint32_t code = word(word_row, word_column) >> shift;
-      if (shift + p.bits > word_bits)
-        code |= (p.along == Along::rows ? word(word_row, word_column + 1)
-                                        : word(word_row + 1, word_column))
-                << (word_bits - shift);
-      out[r * row_step + c * column_step] = levels_[code & mask];
+  if (p.along == Along::bands) {
+    const std::uint32_t mask = (1U << p.bits) - 1;
+    for (std::uint64_t r = 0; r < stored.rows; ++r) {
+      const unsigned bit = p.first_bit[size((stored.row + r) / word_rows_)];
+      const std::byte* words = raw.data() + r * columns * bytes;
+      for (std::uint64_t c = 0; c < stored.columns; ++c) {
+        std::uint32_t word = 0;
+        std::memcpy(&word, words + c * bytes, size(bytes));
+        out[r * row_step + c * column_step] = levels_[word >> bit & mask];
+      }
     }
+    return;
+  }
+  // Lines of words, each with its codes one after the other.
+  std::uint64_t lines = rows, line_words = columns, first = stored.column, codes = stored.columns;
+  std::uint64_t line_step = row_step, code_step = column_step;
+  if (p.along == Along::columns) {
+    std::vector<std::byte> turned(raw.size());
+    run_codecs().transpose(raw.data(), rows, columns, turned.data(), rows);
+    raw.swap(turned);
+    std::swap(lines, line_words);
+    std::swap(line_step, code_step);
+    first = stored.row;
+    codes = stored.rows;
+  }
+  raw.resize(raw.size() + kOverread);
+  first %= p.codes;
+  const auto expand = [&](std::uint64_t line, float* to) {
+    expand_line(raw.data() + line * line_words * bytes, first, codes, p, levels_.data(), to);
+  };
+  if (code_step == 1) {
+    for (std::uint64_t l = 0; l < lines; ++l) expand(l, out + l * line_step);
+    return;
+  }
+  std::vector<float> block(size(std::min(lines, kBlockLines) * codes));
+  for (std::uint64_t l = 0; l < lines; l += kBlockLines) {
+    const std::uint64_t some = std::min(kBlockLines, lines - l);
+    for (std::uint64_t k = 0; k < some; ++k) expand(l + k, block.data() + k * codes);
+    run_codecs().transpose(block.data(), some, codes, out + l * line_step, code_step);
   }
 }
 
@@ -290,9 +381,11 @@ std::uint64_t StoredMatrix::scratch_bytes(const Tile& tile) const noexcept {
   const auto words = [&](std::uint64_t codes) { return (codes / p.codes + 2) * p.words; };
   switch (p.along) {
     case Packing::Along::rows:
-      return stored.rows * words(stored.columns) * p.word_bytes;
+      return stored.rows * words(stored.columns) * p.word_bytes + kOverread +
+             kBlockLines * stored.columns * sizeof(float);
     case Packing::Along::columns:
-      return words(stored.rows) * stored.columns * p.word_bytes;
+      return 2 * words(stored.rows) * stored.columns * p.word_bytes + kOverread +
+             kBlockLines * stored.rows * sizeof(float);
     case Packing::Along::bands:
       return std::min(stored.rows, word_rows_) * stored.columns * p.word_bytes;
   }

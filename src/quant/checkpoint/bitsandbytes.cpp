@@ -11,6 +11,7 @@
 #include "core/float16.hpp"
 #include "core/small_floats.hpp"
 #include "quant/checkpoint/formats.hpp"
+#include "quant/checkpoint/run_codecs.hpp"
 
 namespace quantize {
 namespace {

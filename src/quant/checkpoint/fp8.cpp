@@ -3,6 +3,7 @@
 
 #include "core/small_floats.hpp"
 #include "quant/checkpoint/formats.hpp"
+#include "quant/checkpoint/run_codecs.hpp"
 
 namespace quantize {
 namespace {

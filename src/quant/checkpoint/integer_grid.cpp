@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "core/float16.hpp"
+#include "quant/checkpoint/run_codecs.hpp"
 
 namespace quantize {
 namespace {
 
 constexpr float kRounder =
-    12582912.0F;              // 1.5 x 2^23: a sum with it rounds to an integer, half even
-constexpr int kShrinks = 24;  // candidates of ScaleRule::mse ...
-constexpr float kShrinkStep = 1.0F / 48;  // ... each so much smaller
+    12582912.0F;  // 1.5 x 2^23: a sum with it rounds to an integer, half even
 
 // NaN becomes `low`.
 float clamped(float x, float low, float high) noexcept {
@@ -38,10 +38,6 @@ Range clipped_extremes(const IntegerGrid& grid, const float* values, std::uint64
   return {grid.symmetric ? -high : std::min(0.0F, of_rank(cut)), high};
 }
 
-float smallest_scale(DType type) noexcept {
-  return type == DType::f16 ? 0x1p-10F : type == DType::bf16 ? 0x1p-7F : 0x1p-23F;
-}
-
 GridScale scale_of(const IntegerGrid& grid, Range range) noexcept {
   GridScale out;
   if (grid.symmetric) {
@@ -60,7 +56,28 @@ GridScale scale_of(const IntegerGrid& grid, Range range) noexcept {
   return out;
 }
 
+double squared_error(const IntegerGrid& grid, const GridScale& scale, const float* values,
+                     std::uint64_t count) noexcept {
+  const GridRounding r = rounding_of(grid, scale);
+  const float inverse = 1.0F / r.scale;
+  double sum = 0;
+  for (std::uint64_t at = 0; at < count; at += kErrorRun) {
+    float part = 0;
+    for (std::uint64_t i = at; i < std::min(at + kErrorRun, count); ++i) {
+      const float code = rounded(clamped(values[i] * inverse + r.shift, r.low, r.high));
+      const float error = r.scale * (code - r.shift) - values[i];
+      part += error * error;
+    }
+    sum += static_cast<double>(part);
+  }
+  return sum;
+}
+
 }  // namespace
+
+float smallest_scale(DType type) noexcept {
+  return type == DType::f16 ? 0x1p-10F : type == DType::bf16 ? 0x1p-7F : 0x1p-23F;
+}
 
 float round_to_type(DType type, float value) noexcept {
   if (type == DType::f16) return half_to_float(float_to_half(value));
@@ -80,19 +97,23 @@ void store_plain(DType type, float value, std::byte* out) noexcept {
 GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count) {
   if (grid.rule == ScaleRule::percentile)
     return scale_of(grid, clipped_extremes(grid, values, count));
-  const RunCodecs& runs = run_codecs();
-  const Range range = runs.extremes(values, count);
-  GridScale best = scale_of(grid, range);
-  if (grid.rule == ScaleRule::absmax) return best;
-  double least = runs.grid_error(rounding_of(grid, best), values, count);
-  for (int i = 1; i < kShrinks; ++i) {
-    const float factor = 1 - static_cast<float>(i) * kShrinkStep;
+  const RunCodecs& codecs = run_codecs();
+  const Range range = codecs.extremes(values, count);
+  if (grid.rule == ScaleRule::mse) return codecs.search_scale(grid, range, values, count);
+  return scale_of(grid, range);
+}
+
+GridScale search_scale_by_definition(const IntegerGrid& grid, Range range, const float* values,
+                                     std::uint64_t count) {
+  GridScale best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < kShrinks; ++i) {
+    const float factor = shrink_factor(i);
     const GridScale next = scale_of(grid, {range.low * factor, range.high * factor});
-    const double error = runs.grid_error(rounding_of(grid, next), values, count);
-    if (error < least) {
-      least = error;
-      best = next;
-    }
+    const double error = squared_error(grid, next, values, count);
+    if (i != 0 && !(error < least)) continue;
+    least = error;
+    best = next;
   }
   return best;
 }

@@ -7,9 +7,17 @@
 
 #include "quantize/dtype.hpp"
 
-#include "quant/checkpoint/run_codecs.hpp"
-
 namespace quantize {
+
+struct Range {
+  float low = 0, high = 0;  // low <= 0 <= high
+};
+
+// Integer codes: code = round(min(max(x / scale + shift, low), high)) + offset, half to even; it
+// decodes to scale x (code - zero). NaN becomes `low`.
+struct GridRounding {
+  float scale = 0, shift = 0, low = 0, high = 0, offset = 0, zero = 0;
+};
 
 // What the scale is made from.
 enum class ScaleRule : std::uint8_t {
@@ -36,6 +44,16 @@ struct GridScale {
   float scale = 0;
   float zero = 0;  // an unsigned code
 };
+
+// ScaleRule::mse: of the ranges shrunken by i/48, i = 0 to 23, the first with the least squared
+// error. What a range loses is rounded by products with 1 / scale, not by quotients, and summed in
+// floats over runs of 128 values, in doubles over these.
+inline constexpr int kShrinks = 24;
+inline constexpr std::uint64_t kErrorRun = 128;
+inline float shrink_factor(int i) noexcept { return 1.0F - static_cast<float>(i) * (1.0F / 48); }
+GridScale search_scale_by_definition(const IntegerGrid& grid, Range range, const float* values,
+                                     std::uint64_t count);
+float smallest_scale(DType type) noexcept;  // in place of 0
 
 GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count);
 // How values are rounded to that scale.

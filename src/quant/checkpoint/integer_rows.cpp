@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "quant/checkpoint/run_codecs.hpp"
+
 namespace quantize {
 
 std::uint64_t groups_of(const MatrixSize& size, std::uint64_t group) noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/float16.hpp"
 #include "core/small_floats.hpp"
@@ -59,17 +60,6 @@ void grid(const GridRounding& r, const float* values, std::uint64_t count, std::
   }
 }
 
-double grid_error(const GridRounding& r, const float* values, std::uint64_t count) noexcept {
-  float lanes[kGridErrorLanes] = {};
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const float error = r.scale * (grid_code(r, values[i]) - r.zero) - values[i];
-    lanes[i % kGridErrorLanes] += error * error;
-  }
-  double sum = 0;
-  for (const float lane : lanes) sum += static_cast<double>(lane);
-  return sum;
-}
-
 void table(const SortedTable<16>& table, const float* inverses, const float* scales,
            std::uint64_t group, const float* values, std::uint64_t count, std::uint8_t* codes,
            float* decoded) noexcept {
@@ -109,10 +99,13 @@ void llm_int8(float inverse, float most, const float* values, std::uint64_t coun
   }
 }
 
-void transpose(const std::uint32_t* words, std::uint64_t rows, std::uint64_t columns,
-               std::uint32_t* out) noexcept {
+void transpose(const void* in, std::uint64_t rows, std::uint64_t columns, void* out,
+               std::uint64_t step) noexcept {
+  const auto* from = static_cast<const std::byte*>(in);
+  auto* to = static_cast<std::byte*>(out);
   for (std::uint64_t r = 0; r < rows; ++r)
-    for (std::uint64_t c = 0; c < columns; ++c) out[c * rows + r] = words[r * columns + c];
+    for (std::uint64_t c = 0; c < columns; ++c)
+      std::memcpy(to + (c * step + r) * 4, from + (r * columns + c) * 4, 4);
 }
 
 void interleave(const std::uint8_t* rows, std::uint64_t count,
@@ -127,8 +120,8 @@ void interleave(const std::uint8_t* rows, std::uint64_t count,
 
 }  // namespace
 
-const RunCodecs kRunCodecDefinitions = {largest, largest_of_groups, extremes,  halves,
-                                        grid,    grid_error,        table,     e4m3,
-                                        e2m1,    llm_int8,          transpose, interleave};
+const RunCodecs kRunCodecDefinitions = {
+    largest, largest_of_groups, extremes,  halves,    grid, search_scale_by_definition, table, e4m3,
+    e2m1,    llm_int8,          transpose, interleave};
 
 }  // namespace quantize

@@ -8,17 +8,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "quant/checkpoint/integer_grid.hpp"
+
 namespace quantize {
-
-struct Range {
-  float low = 0, high = 0;  // low <= 0 <= high
-};
-
-// Integer codes: code = round(min(max(x / scale + shift, low), high)) + offset, half to even; it
-// decodes to scale x (code - zero). NaN becomes `low`.
-struct GridRounding {
-  float scale = 0, shift = 0, low = 0, high = 0, offset = 0, zero = 0;
-};
 
 // Values of a code table in ascending order, the code of each, and where one ends and the next
 // begins: a number becomes the value whose index is the number of bounds below it.
@@ -33,8 +25,6 @@ struct SortedTable {
   }
 };
 
-inline constexpr int kGridErrorLanes = 16;
-
 struct RunCodecs {
   // The largest magnitude; NaN counts for nothing.
   float (*largest)(const float* values, std::uint64_t count) noexcept;
@@ -48,10 +38,9 @@ struct RunCodecs {
   // Codes, a byte each, and what they decode to.
   void (*grid)(const GridRounding& rounding, const float* values, std::uint64_t count,
                std::uint8_t* codes, float* decoded) noexcept;
-  // The sum of the squares of what `grid` loses: floats in 16 lanes (lane = index mod 16), folded
-  // in order as doubles.
-  double (*grid_error)(const GridRounding& rounding, const float* values,
-                       std::uint64_t count) noexcept;
+  // The scale of ScaleRule::mse for values of that range.
+  GridScale (*search_scale)(const IntegerGrid& grid, Range range, const float* values,
+                            std::uint64_t count);
   // With an inverse and a scale for every group.
   void (*table)(const SortedTable<16>& table, const float* inverses, const float* scales,
                 std::uint64_t group, const float* values, std::uint64_t count, std::uint8_t* codes,
@@ -65,9 +54,10 @@ struct RunCodecs {
   void (*llm_int8)(float inverse, float largest, const float* values, std::uint64_t count,
                    std::uint8_t* codes, float* decoded) noexcept;
 
-  // out[column * rows + row] = words[row * columns + column].
-  void (*transpose)(const std::uint32_t* words, std::uint64_t rows, std::uint64_t columns,
-                    std::uint32_t* out) noexcept;
+  // Of numbers of 32 bits, whatever they are: out[column * step + row] = in[row * columns +
+  // column].
+  void (*transpose)(const void* in, std::uint64_t rows, std::uint64_t columns, void* out,
+                    std::uint64_t step) noexcept;
   // words[i] = the sum of rows[j][i] << shifts[j], for rows of `count` codes one after the other.
   void (*interleave)(const std::uint8_t* rows, std::uint64_t count,
                      const std::array<unsigned, 8>& shifts, std::uint32_t* words) noexcept;

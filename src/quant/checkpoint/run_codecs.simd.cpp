@@ -5,9 +5,13 @@
 
 #include "core/small_floats.hpp"
 #include "quant/kernels/kernel.hpp"
-#include "quant/kernels/simd.hpp"
+#include "quant/kernels/small_floats.hpp"
 
 namespace quantize::kernels::QUANTIZE_ISA {
+
+GridScale search_scale(const IntegerGrid& grid, Range range, const float* values,
+                       std::uint64_t count);  // scale_search.simd.cpp
+
 namespace {
 
 constexpr std::uint64_t kLanes = kNativeLanes;
@@ -114,39 +118,6 @@ void grid(const GridRounding& given, const float* values, std::uint64_t count, s
   });
 }
 
-double grid_error(const GridRounding& given, const float* values, std::uint64_t count) noexcept {
-  constexpr int kVectors = kGridErrorLanes / kNativeLanes;
-  const Rounding rounding(given);
-  F sums[kVectors];
-  for (F& sum : sums) sum = F::set(0);
-  const auto add = [&](const float* x) {
-    for (int v = 0; v < kVectors; ++v) {
-      const F value = F::load(x + v * kNativeLanes);
-      const F error = rounding.decoded(rounding.code(value)) - value;
-      sums[v] = sums[v] + error * error;
-    }
-  };
-  std::uint64_t i = 0;
-  for (; i + kGridErrorLanes <= count; i += kGridErrorLanes) add(values + i);
-  float lanes[kGridErrorLanes];
-  if (i != count) {
-    // What is behind the rest is as good as decoded: no error, whatever the scale.
-    float rest[kGridErrorLanes] = {}, squares[kGridErrorLanes];
-    std::memcpy(rest, values + i, (count - i) * sizeof(float));
-    for (int v = 0; v < kVectors; ++v) {
-      const F value = F::load(rest + v * kNativeLanes);
-      const F error = rounding.decoded(rounding.code(value)) - value;
-      store(squares + v * kNativeLanes, error * error);
-    }
-    for (std::uint64_t l = count - i; l < kGridErrorLanes; ++l) squares[l] = 0;
-    for (int v = 0; v < kVectors; ++v) sums[v] = sums[v] + F::load(squares + v * kNativeLanes);
-  }
-  for (int v = 0; v < kVectors; ++v) store(lanes + v * kNativeLanes, sums[v]);
-  double sum = 0;
-  for (const float lane : lanes) sum += static_cast<double>(lane);
-  return sum;
-}
-
 void table(const SortedTable<16>& table, const float* inverses, const float* scales,
            std::uint64_t group, const float* values, std::uint64_t count, std::uint8_t* codes,
            float* decoded) noexcept {
@@ -168,30 +139,6 @@ void table(const SortedTable<16>& table, const float* inverses, const float* sca
                   store(d, lookup16(table.values.data(), index) * scale);
                 });
   });
-}
-
-I e4m3_code(F value) {
-  const I all_bits = as_int(value);
-  const I sign = shift_right<24>(all_bits) & I::set(0x80);
-  const I magnitude = all_bits & I::set(INT32_MAX);
-  // Below 2^-6 in steps of 2^-9, brought into place by a sum.
-  const I small = as_int(as_float(magnitude) + F::set(0x1p14F)) - as_int(F::set(0x1p14F));
-  const I odd = shift_right<20>(magnitude) & I::set(1);
-  const I normal = shift_right<20>(magnitude + odd + I::set(0x7FFFF)) - I::set(120 << 3);
-  I code = select(magnitude < I::set(0x3C800000), small, normal);
-  code = select(magnitude < I::set(0x43E00000), code, I::set(0x7E));
-  code = select(I::set(0x7F800000) < magnitude, I::set(0x7F), code);
-  return code | sign;
-}
-
-F e4m3_value(I code) {
-  const I sign = shift_left<24>(code & I::set(0x80));
-  const I magnitude = code & I::set(0x7F);
-  const I normal = shift_left<20>(magnitude) + I::set(120 << 23);
-  const I small = as_int(to_float(magnitude) * F::set(0x1p-9F));
-  I value = select(magnitude < I::set(8), small, normal);
-  value = select(magnitude == I::set(0x7F), I::set(0x7FC00000), value);
-  return as_float(value | sign);
 }
 
 void e4m3(float scale, const float* values, std::uint64_t count, std::uint8_t* codes,
@@ -240,23 +187,23 @@ void llm_int8(float inverse, float most, const float* values, std::uint64_t coun
   });
 }
 
-// By tiles of a vector's width. Floats carry the words; they are moved, never computed with.
-void transpose(const std::uint32_t* words, std::uint64_t rows, std::uint64_t columns,
-               std::uint32_t* out) noexcept {
-  const auto* from = reinterpret_cast<const float*>(words);
-  auto* to = reinterpret_cast<float*>(out);
+// By tiles of a vector's width. Floats carry the bits; nothing is computed.
+void transpose(const void* in, std::uint64_t rows, std::uint64_t columns, void* out,
+               std::uint64_t step) noexcept {
+  const auto* from = static_cast<const float*>(in);
+  auto* to = static_cast<float*>(out);
   const std::uint64_t whole_rows = rows / kLanes * kLanes;
   const std::uint64_t whole_columns = columns / kLanes * kLanes;
   for (std::uint64_t c = 0; c < whole_columns; c += kLanes) {
     for (std::uint64_t r = 0; r < whole_rows; r += kLanes) {
       const float* lines[kLanes];
       for (std::uint64_t l = 0; l < kLanes; ++l) lines[l] = from + (r + l) * columns + c;
-      kernels::transpose(lines, 0, to + c * rows + r, static_cast<int>(rows));
+      kernels::transpose(lines, 0, to + c * step + r, static_cast<int>(step));
     }
   }
   for (std::uint64_t r = 0; r < rows; ++r)
     for (std::uint64_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c)
-      std::memcpy(out + c * rows + r, words + r * columns + c, sizeof *out);
+      std::memcpy(to + c * step + r, from + r * columns + c, sizeof *to);
 }
 
 void interleave(const std::uint8_t* rows, std::uint64_t count,
@@ -284,7 +231,7 @@ void interleave(const std::uint8_t* rows, std::uint64_t count,
 
 extern const RunCodecs run_codecs;
 const RunCodecs run_codecs = {largest, largest_of_groups, extremes,  halves,
-                              grid,    grid_error,        table,     e4m3,
+                              grid,    search_scale,      table,     e4m3,
                               e2m1,    llm_int8,          transpose, interleave};
 
 }  // namespace quantize::kernels::QUANTIZE_ISA

@@ -7,6 +7,7 @@
 
 #include "quant/checkpoint/formats.hpp"
 #include "quant/checkpoint/integer_rows.hpp"
+#include "quant/checkpoint/run_codecs.hpp"
 
 namespace quantize {
 namespace {
@@ -34,8 +35,7 @@ class TransposedFormat : public IntegerFormat {
   // Rows of words, which the file has as columns.
   static void put_transposed(const std::vector<std::uint32_t>& words, std::uint64_t rows,
                              std::byte* out) noexcept {
-    run_codecs().transpose(words.data(), rows, words.size() / rows,
-                           reinterpret_cast<std::uint32_t*>(out));
+    run_codecs().transpose(words.data(), rows, words.size() / rows, out, rows);
   }
   void put_scales(const IntegerRows& rows, std::uint64_t groups, std::byte* out) const {
     const std::uint64_t count = rows.scales.size() / groups;

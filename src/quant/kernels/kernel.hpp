@@ -4,8 +4,11 @@
 
 #include "quantize/quantizer.hpp"
 
-#include "quant/checkpoint/run_codecs.hpp"
 #include "quant/error_lanes.hpp"
+
+namespace quantize {
+struct RunCodecs;
+}  // namespace quantize
 
 namespace quantize::kernels {
 

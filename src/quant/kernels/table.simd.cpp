@@ -1,4 +1,5 @@
 // The kernels of one instruction set as a table, and its contraction canary.
+#include "quant/checkpoint/run_codecs.hpp"
 #include "quant/kernels/kernel.hpp"
 #include "quant/kernels/simd.hpp"
 
