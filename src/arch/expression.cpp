@@ -38,10 +38,10 @@ struct Function {
   std::uint8_t arguments;
 };
 constexpr Function kFunctions[] = {
-    {"int", 1},   {"len", 1},   {"min", 2},      {"max", 2},        {"sqrt", 1},
-    {"log", 1},   {"ceil", 1},  {"floor", 1},    {"has", 1},        {"contains", 2},
-    {"count", 2}, {"lower", 1}, {"has_file", 1}, {"has_tensor", 1}, {"normal_quantile", 1},
-    {"log2", 1},  {"pow", 2},   {"round", 1},    {"first_value", 1}};
+    {"int", 1},   {"len", 1},   {"min", 2},      {"max", 2},         {"sqrt", 1},
+    {"log", 1},   {"ceil", 1},  {"floor", 1},    {"has", 1},         {"contains", 2},
+    {"count", 2}, {"lower", 1}, {"has_file", 1}, {"has_tensor", 1},  {"normal_quantile", 1},
+    {"log2", 1},  {"pow", 2},   {"round", 1},    {"first_value", 1}, {"letter", 2}};
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

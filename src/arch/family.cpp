@@ -48,6 +48,7 @@ constexpr OperationWord kOperations[] = {{"plus_one", TensorOperation::plus_one,
                                          {"transpose", TensorOperation::transpose, 0, 0},
                                          {"squeeze", TensorOperation::squeeze, 0, 0},
                                          {"permute_rotary", TensorOperation::permute_rotary, 1, 1},
+                                         {"halve_rotary", TensorOperation::halve_rotary, 2, 2},
                                          {"reshape", TensorOperation::reshape, 1, 4},
                                          {"slice", TensorOperation::slice, 2, 2},
                                          {"swap", TensorOperation::swap, 3, 4},
@@ -316,9 +317,10 @@ RenameRule read_rename(const Reader& reader, const Json& value) {
 }
 
 DropRule read_drop(const Reader& reader, const Json& value) {
-  if (!value.is_object()) return {reader.text(value), {}};
-  reader.only(value, {"name", "when"});
-  return {reader.needed(value, "name"), reader.expression(value, "when")};
+  if (!value.is_object()) return {reader.text(value), {}, false, {}};
+  reader.only(value, {"name", "when", "zero", "equal_to"});
+  return {reader.needed(value, "name"), reader.expression(value, "when"),
+          reader.flag(value, "zero"), reader.member(value, "equal_to")};
 }
 
 Refusal read_refusal(const Reader& reader, const Json& value) {

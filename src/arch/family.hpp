@@ -64,6 +64,7 @@ enum class TensorOperation : std::uint8_t {
   transpose,       // the last two dimensions
   squeeze,         // dimensions of size one go
   permute_rotary,  // (heads)
+  halve_rotary,    // (heads, rotary rows of each): pairs to halves, the other rows stay
   reshape,         // (dimensions, outermost first; one may be "*")
   slice,           // (first, count) of the outermost dimension
   swap,            // (a, b, inner) rows, perhaps only (first) and those that follow
@@ -101,6 +102,8 @@ struct RenameRule {
 struct DropRule {
   std::string name;  // a glob, after renaming
   Expression when;
+  bool zero = false;     // all values must be zero, or the model is refused
+  std::string equal_to;  // another tensor: kept if their values differ
 };
 
 enum class Generator : std::uint8_t { values, llama3_rope_factors };

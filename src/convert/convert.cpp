@@ -31,7 +31,8 @@ constexpr std::size_t kListedNames = 100;  // in a message about unmapped tensor
 constexpr std::uint32_t kQuantizationVersion = 2;
 constexpr std::uint64_t kMaxGenerated = 65536;  // values of a tensor made of the configuration
 constexpr std::uint64_t kMaxStacked = 4096;
-constexpr std::size_t kNearest = 5;  // of the classes that a message names
+constexpr std::uint64_t kPiece = std::uint64_t{1} << 18;  // blocks that are compared at once
+constexpr std::size_t kNearest = 5;                       // of the classes that a message names
 constexpr std::size_t kLongestClass = 100;
 constexpr std::size_t kOrdinaryEnding = 11;  // "ForCausalLM"
 constexpr std::uint64_t kMaxFamilyBytes = std::uint64_t{1} << 20;
@@ -237,7 +238,9 @@ class Converter {
     const std::string name = renamed(tensor.name, family_, scope_);
     Pattern pattern = pattern_of(name);
     const auto dropped = [&](const DropRule& rule) {
-      return matches_glob(rule.name, name) && scope_.holds(rule.when, pattern.numbers);
+      return matches_glob(rule.name, name) && scope_.holds(rule.when, pattern.numbers) &&
+             (!rule.zero || require_zeros(index)) &&
+             (rule.equal_to.empty() || equals(index, rule.equal_to));
     };
     if (std::any_of(std::begin(kDropped), std::end(kDropped),
                     [&](std::string_view glob) { return matches_glob(glob, name); }) ||
@@ -272,6 +275,57 @@ class Converter {
       unmapped_.push_back(index);
     else if (!emitted)
       ignored_.push_back(tensor.name);
+  }
+
+  // The values of a tensor as they are stored, in pieces; false from `visit` ends it.
+  template <class Visit>
+  void read_values(std::size_t index, Visit visit) const {
+    const SourceTensor& tensor = source_.tensors()[index];
+    const Value value = read_tensor(source_, index);
+    const std::uint64_t count = tensor.shape.values(),
+                        piece = std::uint64_t{info(tensor.type).block_values} * kPiece;
+    std::vector<std::byte> raw;
+    for (std::uint64_t at = 0; at < count; at += piece) {
+      const std::uint64_t values = std::min(piece, count - at);
+      raw.resize(static_cast<std::size_t>(stored_bytes(tensor.type, values)));
+      fetch(*value, source_, at, values, raw);
+      if (!visit(at, raw)) return;
+    }
+  }
+
+  // No bias in the output means none: one that is not zero is no part of the family.
+  bool require_zeros(std::size_t index) const {
+    const SourceTensor& tensor = source_.tensors()[index];
+    read_values(index, [&](std::uint64_t, const std::vector<std::byte>& raw) {
+      if (std::any_of(raw.begin(), raw.end(), [](std::byte b) { return b != std::byte{0}; }))
+        fail(ErrorCode::CF06, path_of(tensor), tensor.name_offset,
+             "a variant of " + quoted(family_.name) +
+                 " that is not converted: " + quoted(tensor.name) + " is not zero");
+      return true;
+    });
+    return true;
+  }
+
+  bool equals(std::size_t index, const std::string& other) const {
+    const auto& tensors = source_.tensors();
+    const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const SourceTensor& t) {
+      return renamed(t.name, family_, scope_) == other;
+    });
+    if (found == tensors.end() || found->type != tensors[index].type ||
+        !std::equal(found->shape.dims().begin(), found->shape.dims().end(),
+                    tensors[index].shape.dims().begin(), tensors[index].shape.dims().end()))
+      return false;
+    const Value twin = read_tensor(source_, static_cast<std::size_t>(found - tensors.begin()));
+    std::vector<std::byte> theirs;
+    bool same = true;
+    read_values(index, [&](std::uint64_t at, const std::vector<std::byte>& raw) {
+      theirs.resize(raw.size());
+      const std::uint64_t values = std::min(std::uint64_t{info(found->type).block_values} * kPiece,
+                                            found->shape.values() - at);
+      fetch(*twin, source_, at, values, theirs);
+      return same = raw == theirs;
+    });
+    return same;
   }
 
   void check_source(const SourceTensor& tensor) const {
@@ -348,6 +402,21 @@ class Converter {
           refuse("whole heads of even size",
                  "a multiple of 2 x " + std::to_string(heads) + " rows");
         return permute_rotary(std::move(value), rows / heads);
+      }
+      case TensorOperation::halve_rotary: {
+        const std::uint64_t heads = arguments[0], rotary = arguments[1];
+        if (heads == 0 || rows == 0 || rows % heads != 0 || rotary % 2 != 0 ||
+            rotary > rows / heads || dims[0] != rows)
+          refuse("whole heads with an even part",
+                 std::to_string(heads) + " x " + std::to_string(rotary) + " or more");
+        const std::uint64_t head = rows / heads;
+        if (rotary == head) return swap_rows(std::move(value), head / 2, 2, 1);
+        std::vector<Value> parts;
+        for (std::uint64_t first = 0; first < rows; first += head) {
+          parts.push_back(swap_rows(slice_rows(value, first, rotary), rotary / 2, 2, 1));
+          parts.push_back(slice_rows(value, first + rotary, head - rotary));
+        }
+        return concatenate(std::move(parts));
       }
       case TensorOperation::reshape: {
         std::uint64_t known = 1;

@@ -268,6 +268,11 @@ class Scope::Evaluation {
                                [&](const SourceTensor& t) { return t.name == a.text; }));
     }
     if (word == "first_value") return first_value(a);
+    if (word == "letter") {
+      const bool there = a.kind == Kind::text && b.kind == Kind::integer && b.integer >= 0 &&
+                         static_cast<std::uint64_t>(b.integer) < a.text.size();
+      return there ? text(a.text.substr(static_cast<std::size_t>(b.integer), 1)) : Operand();
+    }
     if (word == "contains") {
       if (a.kind == Kind::text && b.kind == Kind::text)
         return truth(a.text.find(b.text) != std::string::npos);

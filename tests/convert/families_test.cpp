@@ -74,6 +74,42 @@ TEST(FamiliesRefuse, VariantsThatTheyDoNotConvert) {
   }
 }
 
+// Biases of zero are left out; one that is not zero has no place in the output.
+TEST(FamiliesRefuse, BiasesThatAreNotZeroWhereThereAreNone) {
+  auto description = golden_of("command-r7b")["model"];
+  for (auto& tensor : description["tensors"])
+    if (tensor[0] == "model.layers.1.self_attn.k_proj.bias") tensor[3] = 1;
+  const testing::TemporaryDirectory directory;
+  const std::string folder = directory.path_of("command");
+  test::write_described_model(description, folder);
+  OpenOptions options;
+  options.pre_tokenizer = "gpt-2";
+  Warnings warnings;
+  try {
+    open_model(folder, options, warnings);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::CF06) << error.what();
+    EXPECT_NE(std::string(error.what()).find("k_proj.bias"), std::string::npos) << error.what();
+  }
+}
+
+// An output is left out only if it repeats the embedding.
+TEST(FamiliesKeep, AnOutputThatDiffersFromTheEmbedding) {
+  auto description = golden_of("mamba-repeated")["model"];
+  for (auto& tensor : description["tensors"])
+    if (tensor[0] == "lm_head.weight") tensor[3] = 1;
+  const testing::TemporaryDirectory directory;
+  const std::string folder = directory.path_of("mamba");
+  test::write_described_model(description, folder);
+  OpenOptions options;
+  options.pre_tokenizer = "gpt-2";
+  Warnings warnings;
+  const Model model = open_model(folder, options, warnings);
+  EXPECT_TRUE(std::any_of(model.tensors.begin(), model.tensors.end(),
+                          [](const ModelTensor& t) { return t.name == "output.weight"; }));
+}
+
 TEST(FamiliesWarn, OfDenseLayersThatAreLeftOut) {
   const testing::TemporaryDirectory directory;
   const std::string folder = directory.path_of("embedding-gemma");

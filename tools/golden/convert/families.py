@@ -27,7 +27,7 @@ from conversion import ModelBase, ModelType, get_model_architecture, get_model_c
 
 FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16,
               "bf16": gguf.LlamaFileType.MOSTLY_BF16}
-EAGER = {"jais"}  # the reference reads a value of theirs while it plans, and stops unless told --no-lazy
+EAGER = {"jais", "command-r7b"}  # the reference reads values of theirs while it plans: it stops unless told --no-lazy
 
 
 def write_model(description, folder):
@@ -44,11 +44,23 @@ def write_model(description, folder):
     write_safetensors(folder / "model.safetensors", tensors)
 
 
+def not_endless(kind):
+    """Baichuan's class calls itself for all but one kind of tensor; here it calls its parent, as it means to."""
+    own = kind.modify_tensors
+
+    def modify_tensors(self, data, tensor, layer):
+        named = tensor.endswith("W_pack.weight")
+        return own(self, data, tensor, layer) if named else ModelBase.modify_tensors(self, data, tensor, layer)
+    kind.modify_tensors = modify_tensors
+
+
 def convert(name, description, work):
     """The reference's file for the described model."""
     folder = work / name
     write_model(description, folder)
     kind = get_model_class(get_model_architecture(ModelBase.load_hparams(folder, False), ModelType.TEXT))
+    if name == "baichuan":
+        not_endless(kind)
     with torch.inference_mode():
         instance = kind(folder, FILE_TYPES[description["outtype"]], work / "out.gguf", eager=name in EAGER)
         if description["pre"]:

@@ -23,7 +23,7 @@ class Weights:
         drawn = (states >> np.uint64(40)).astype(np.int64).reshape(shape)
         if dtype == "U8":
             return (drawn % 256).astype(np.uint8)
-        values = (np.trunc((drawn % 4095 - 2047) / step) * step / 8192).astype(np.float32)
+        values = (np.trunc((drawn % 4095 - 2047) / step) * step / 8192 + 0.0).astype(np.float32)  # no negative zero
         if dtype == "BF16":  # by leaving bits out
             return (values.view(np.uint32) >> 16).astype(np.uint16)
         return values.astype({"F16": np.float16, "F32": np.float32}[dtype])

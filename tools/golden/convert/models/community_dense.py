@@ -134,3 +134,18 @@ model("minicpm3", "MiniCPM3ForCausalLM", "spm-bytes", {
 of_class("phi4", "Phi3ForCausalLM", {"model_type": "phi3", "rms_norm_eps": 1e-05, "num_key_value_heads": 2, "rope_theta": 250000,
          "original_max_position_embeddings": 256, "sliding_window": None, "bos_token_id": 259, "eos_token_id": 260,
          "pad_token_id": 261, "rope_scaling": None}, tokenizer="phi4-like")
+
+# ---- GLM-4.1V's language model: its rotation must be stored in halves
+GLM4V_TEXT = {
+    **WIDE, "attention_bias": True, "bos_token_id": 260, "eos_token_id": [259, 263], "head_dim": 16, "hidden_act": "silu", "model_type": "glm4v_text",
+    "pad_token_id": 259, "partial_rotary_factor": 0.5, "rope_scaling": {"mrope_section": [2, 1, 1], "rope_type": "default"}, "rope_theta": 10000.0}
+model("glm41v", "Glm4vForConditionalGeneration", "glm-like", {
+    "image_token_id": 264, "model_type": "glm4v", "text_config": GLM4V_TEXT, "tie_word_embeddings": False, "vision_config": {"model_type": "glm4v"}},
+    [(row[0].replace("model.", "model.language_model.", 1), *row[1:]) for row in decoder(V, 64) + layers(2, PAIR + norms(
+        64, "post_self_attn_layernorm", "post_mlp_layernorm") + attention(64, 64, 32, bias=True) + [
+            ("mlp.gate_up_proj.weight", [192, 64]), ("mlp.down_proj.weight", [64, 96])])] + [("model.visual.post_layernorm.weight", [64])], pre="glm4")
+
+# ---- Baichuan: queries, keys and values in one matrix
+model("baichuan", "BaichuanForCausalLM", "spm-bytes", {
+    **WIDE, "model_type": "baichuan", "hidden_act": "silu", "model_max_length": 256, "num_key_value_heads": 4, "pad_token_id": 0, "z_loss_weight": 0},
+    decoder(V, 64) + layers(2, PAIR + mlp(64, 96) + [("self_attn.W_pack.weight", [192, 64]), ("self_attn.o_proj.weight", [64, 64])]))

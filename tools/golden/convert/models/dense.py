@@ -6,8 +6,8 @@ import tempfile
 from .parts import BPE, PRE, V, decoder, layers, model, norms
 
 
-def of_class(name, kind, config, tokenizer=BPE, pre=PRE, drop=(), of=None, **more):
-    """of: what transformers calls the class, if not like the configuration."""
+def of_class(name, kind, config, tokenizer=BPE, pre=PRE, drop=(), of=None, zero=(), **more):
+    """of: what transformers calls the class, if not like the configuration; zero: parts of names of zeros."""
     import torch
     import transformers
     config = {"bos_token_id": 1, "eos_token_id": 2, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
@@ -20,7 +20,8 @@ def of_class(name, kind, config, tokenizer=BPE, pre=PRE, drop=(), of=None, **mor
     with torch.device("meta"), transformers.modeling_utils.no_init_weights():
         made = getattr(transformers, of or kind)(loaded)
     tied = set(made._tied_weights_keys or []) if loaded.tie_word_embeddings else set()
-    tensors = [(n, list(t.shape)) for n, t in sorted(made.state_dict().items())
+    zeros = lambda n: (config["torch_dtype"].replace("bfloat", "BF").upper(), 4096) if any(z in n for z in zero) else ()
+    tensors = [(n, list(t.shape), *zeros(n)) for n, t in sorted(made.state_dict().items())
                if n not in tied and not any(d in n for d in drop)]
     model(name, kind, tokenizer, config, tensors, pre=pre, **more)
 
@@ -56,7 +57,7 @@ of_class("glm4", "Glm4ForCausalLM", {"model_type": "glm4", "head_dim": 16, "part
 of_class("command-r", "CohereForCausalLM", {"model_type": "cohere", "layer_norm_eps": 1e-05, "logit_scale": 0.0625,
          "model_max_length": 512, "pad_token_id": 0, "use_qk_norm": False})
 of_class("command-r7b", "Cohere2ForCausalLM", {"model_type": "cohere2", "layer_norm_eps": 1e-05, "logit_scale": 0.25,
-         "rotary_pct": 1.0, "sliding_window": 32, "pad_token_id": 0})
+         "rotary_pct": 1.0, "sliding_window": 32, "pad_token_id": 0, "attention_bias": True}, zero=(".bias",))
 of_class("stablelm2", "StableLmForCausalLM", {"model_type": "stablelm", "layer_norm_eps": 1e-05, "use_qkv_bias": True,
          "partial_rotary_factor": 0.25})
 # StableLM 2 12B has norms for each head, which the reference collects and then loses ("Unprocessed norms"): it

@@ -15,6 +15,10 @@ model("mamba", "MambaForCausalLM", BPE, {
     "ssm_cfg": {}, "state_size": 16, "time_step_rank": 4, "use_bias": False, "use_cache": True, "use_conv_bias": True, "vocab_size": V},
     [("backbone.embeddings.weight", [V, 64]), ("backbone.norm_f.weight", [64])] + layers(2, mamba1(64, 4), "backbone.layers."),
     dtype="F32", outtype="f16", pre=PRE)
+model("mamba-repeated", "MambaLMHeadModel", BPE, {
+    "bos_token_id": 259, "d_model": 64, "eos_token_id": 259, "n_layer": 1, "rms_norm": True, "vocab_size": V},
+    [("backbone.embedding.weight", [V, 64], "F16", 4096), ("lm_head.weight", [V, 64], "F16", 4096), ("backbone.norm_f.weight", [64])]
+    + layers(1, mamba1(64, 4), "backbone.layers."), dtype="F16", outtype="f16", pre=PRE)
 model("falcon-mamba", "FalconMambaForCausalLM", BPE, {
     "bos_token_id": 259, "conv_kernel": 4, "eos_token_id": 259, "expand": 16, "hidden_act": "silu", "hidden_size": 64,
     "intermediate_size": 128, "layer_norm_epsilon": 1e-05, "mixer_rms_eps": 1e-06, "model_type": "falcon_mamba", "num_hidden_layers": 2,
@@ -79,3 +83,32 @@ model("falcon-h1", "FalconH1ForCausalLM", BPE, {
              + [("mamba." + n, s) for n, s in (("A_log", [6]), ("D", [6]), ("dt_bias", [6]), ("conv1d.weight", [160, 1, 4]),
                                                ("conv1d.bias", [160]), ("in_proj.weight", [262, 64]), ("norm.weight", [96]),
                                                ("out_proj.weight", [64, 96]))]), pre=PRE)
+
+# ---- Nemotron-H and Nemotron 3 Nano
+NEMOTRON = {
+    "attention_bias": False, "bos_token_id": 260, "chunk_size": 128, "conv_kernel": 4, "eos_token_id": 259, "expand": 2, "head_dim": 16,
+    "hidden_size": 64, "hybrid_override_pattern": "M-M*", "intermediate_size": 96, "layer_norm_epsilon": 1e-05, "mamba_head_dim": 16,
+    "mamba_hidden_act": "silu", "mamba_num_heads": 8, "mamba_proj_bias": False, "max_position_embeddings": 8192, "mlp_bias": False,
+    "mlp_hidden_act": "relu2", "model_type": "nemotron_h", "n_groups": 2, "num_attention_heads": 4, "num_hidden_layers": 4, "num_key_value_heads": 2,
+    "pad_token_id": 0, "rms_norm_eps": 1e-05, "ssm_state_size": 16, "tie_word_embeddings": False, "use_bias": False, "use_conv_bias": True, "vocab_size": V}
+NEMOTRON_ENDS = [("backbone.embeddings.weight", [V, 64]), ("backbone.norm_f.weight", [64]), ("lm_head.weight", [V, 64])]
+NEMOTRON_PARTS = {
+    "M": [("A_log", [8]), ("D", [8]), ("dt_bias", [8]), ("conv1d.weight", [192, 1, 4]), ("conv1d.bias", [192]), ("in_proj.weight", [328, 64]),
+          ("norm.weight", [128]), ("out_proj.weight", [64, 128])],
+    "*": [("q_proj.weight", [64, 64]), ("k_proj.weight", [32, 64]), ("v_proj.weight", [32, 64]), ("o_proj.weight", [64, 64])],
+    "-": [("up_proj.weight", [96, 64]), ("down_proj.weight", [64, 96])],
+    "E": [("gate.weight", [4, 64], "F32"), ("gate.e_score_correction_bias", [4], "F32"), ("shared_experts.up_proj.weight", [48, 64]),
+          ("shared_experts.down_proj.weight", [64, 48])] + [
+        row for e in range(4) for row in ((f"experts.{e}.up_proj.weight", [32, 64]), (f"experts.{e}.down_proj.weight", [64, 32]))]}
+
+
+def nemotron(pattern):
+    return NEMOTRON_ENDS + [row for n, kind in enumerate(pattern) for row in layers(
+        1, [("norm.weight", [64])] + [("mixer." + r[0], *r[1:]) for r in NEMOTRON_PARTS[kind]], "backbone.layers.", start=n)]
+
+
+model("nemotron-h", "NemotronHForCausalLM", BPE, NEMOTRON, nemotron("M-M*"), pre=PRE)
+model("nemotron3-nano", "NemotronHForCausalLM", BPE, {
+    **NEMOTRON, "hybrid_override_pattern": "MEM*E", "moe_intermediate_size": 32, "moe_shared_expert_intermediate_size": 48, "n_group": 1,
+    "n_routed_experts": 4, "n_shared_experts": 1, "norm_topk_prob": True, "num_experts_per_tok": 2, "num_hidden_layers": 5,
+    "routed_scaling_factor": 2.5, "topk_group": 1}, nemotron("MEM*E"), pre=PRE)
