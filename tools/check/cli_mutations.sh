@@ -60,7 +60,8 @@ declare -A needs=([always-succeeds]=fails [always-fails]=works [no-stdout]=stdou
 declare -A excused=([flipped-bit]="checkpoint-leftover checkpoint-permissions cli-10-option-twice-same inspect
     name-template near-names out-08-no-space out-20-output-is-input out-21-symlink-to-input out-22-hard-link
     out-29-leftover out-30-umask-022 out-31-umask-077 out-32-mode-kept out-42-little-address-space
-    out-49-input-read-only plan-equals-file plan-of-quantized"
+    out-49-input-read-only plan-equals-file plan-of-quantized requantize-allowed requantize-refused
+    skip-existing split"
   [no-stdout]="checkpoint-leftover out-29-leftover"
   [stderr-on-stdout]=out-28-terminal [stdout-on-stderr]=out-28-terminal)
 
