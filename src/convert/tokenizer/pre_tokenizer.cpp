@@ -172,6 +172,16 @@ class Encoder {
     return out;
   }
 
+  // SHA-256 of the check string's ids as the reference prints them.
+  std::string digest() {
+    std::string list = "[";
+    for (const std::uint32_t id : encode_check_string()) {
+      if (list.size() > 1) list += ", ";
+      list += std::to_string(id);
+    }
+    return sha256_hex(list + "]");
+  }
+
   void read_merges() {
     const Json merges = member(model_, "merges");
     if (!merges) {
@@ -617,12 +627,7 @@ std::string checked_pre_tokenizer(const std::string& name) {
 
 std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& vocabulary) {
   Encoder encoder(files, vocabulary);
-  std::string list = "[";
-  for (const std::uint32_t id : encoder.encode_check_string()) {
-    if (list.size() > 1) list += ", ";
-    list += std::to_string(id);
-  }
-  const std::string digest = sha256_hex(list + "]");
+  const std::string digest = encoder.digest();
   const auto row = std::find_if(std::rbegin(kRows), std::rend(kRows),
                                 [&](const Row& r) { return r.digest == digest; });
   if (row != std::rend(kRows)) return std::string(row->name);
@@ -631,6 +636,28 @@ std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& 
                      "a tokenizer that is not known by its digest; its steps are those of " + shape,
                      digest);
   return shape;
+}
+
+std::string given_pre_tokenizer(const TokenizerFiles& files, const HfVocabulary& vocabulary,
+                                const std::string& name) {
+  checked_pre_tokenizer(name);
+  std::string digest, known;
+  try {
+    digest = Encoder(files, vocabulary).digest();
+  } catch (const Error& error) {  // steps that are not known: no digest, and nothing to compare
+    if (error.code() != ErrorCode::TK06) throw;
+  }
+  for (const Row& row : kRows) {
+    if (row.digest != digest) continue;
+    if (row.name == name) return name;
+    known = row.name;
+  }
+  if (!known.empty())
+    files.warnings.add(ErrorCode::TK06, files.tokenizer_path, std::nullopt,
+                       "the pre-tokenizer is taken to be " + name +
+                           ", as --pre says, although the tokenizer is known by its digest",
+                       known, name);
+  return name;
 }
 
 }  // namespace quantize

@@ -30,6 +30,11 @@ std::string pre_tokenizer_name(const TokenizerFiles& files, const HfVocabulary& 
 // The same name back if a runtime knows it; USE04 (with what is close) otherwise.
 std::string checked_pre_tokenizer(const std::string& name);
 
+// The name that --pre gives, as checked_pre_tokenizer() has it. A warning if the digest is
+// another's.
+std::string given_pre_tokenizer(const TokenizerFiles& files, const HfVocabulary& vocabulary,
+                                const std::string& name);
+
 // Every merge has two parts that exist, and so does their union; TK03 otherwise.
 void check_merges(const TokenizerFiles& files, const HfVocabulary& vocabulary);
 
