@@ -57,12 +57,13 @@ inline float e8m0_to_float(std::uint8_t code) noexcept {
 constexpr std::array<float, 16> kE2M1 = {0.0F,  0.5F,  1.0F,  1.5F,  2.0F,  3.0F,  4.0F,  6.0F,
                                          -0.0F, -0.5F, -1.0F, -1.5F, -2.0F, -3.0F, -4.0F, -6.0F};
 
-// Round to nearest even; what is above 6 becomes 6.
+// Round to nearest even; what is above 6 becomes 6. -0 becomes 0, as in the packages that write
+// these.
 inline std::uint8_t float_to_e2m1(float value) noexcept {
   const float x = value < 0 ? -value : value;
   const int code =
       (x > 0.25F) + (x >= 0.75F) + (x > 1.25F) + (x >= 1.75F) + (x > 2.5F) + (x >= 3.5F) + (x > 5);
-  const std::uint32_t sign = std::bit_cast<std::uint32_t>(value) >> 28 & 8U;
+  const std::uint32_t sign = std::bit_cast<std::uint32_t>(value + 0.0F) >> 28 & 8U;
   return static_cast<std::uint8_t>(sign | static_cast<std::uint32_t>(code));
 }
 
@@ -92,8 +93,8 @@ constexpr std::array<float, 15> kNF4Thresholds = {
 // FP4 of bitsandbytes, which is not E2M1: magnitudes are twelfths and a tiny one; bit 3 is the
 // sign. The k-th threshold that |x| exceeds leads to the k-th code of the order.
 constexpr std::array<float, 16> kBnbFP4 = {
-    0.0F,  0.005208333333F,  0.66666667F,  1.0F,  0.33333333F,  0.5F,  0.16666667F,  0.25F,
-    -0.0F, -0.005208333333F, -0.66666667F, -1.0F, -0.33333333F, -0.5F, -0.16666667F, -0.25F};
+    0.0F, 0.005208333333F,  0.66666667F,  1.0F,  0.33333333F,  0.5F,  0.16666667F,  0.25F,
+    0.0F, -0.005208333333F, -0.66666667F, -1.0F, -0.33333333F, -0.5F, -0.16666667F, -0.25F};
 constexpr std::array<float, 7> kBnbFP4Thresholds = {
     0.00260417F, 0.0859375F, 0.20833333F, 0.29166667F, 0.4166667F, 0.583333F, 0.8333333F};
 constexpr std::array<std::uint8_t, 8> kBnbFP4Order = {0, 1, 6, 7, 4, 5, 2, 3};

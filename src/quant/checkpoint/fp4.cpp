@@ -89,9 +89,11 @@ class Nvfp4 final : public Fp4 {
     const float global = tensor_scale(input.survey);
     const bool multiplies = container_ == Nvfp4Container::modelopt;
     encode_groups(input, parts[0], decoded, [&](float largest, std::size_t group) {
-      const float wanted = largest / kE2M1Max;
-      std::uint8_t code = float_to_e4m3(multiplies ? wanted / global : global * wanted);
-      if (code == 0) code = multiplies ? 0x01 : 0x20;  // 2^-9, or the step of E4M3
+      const float wanted =
+          multiplies ? largest / (kE2M1Max * global) : global * (largest / kE2M1Max);
+      std::uint8_t code = float_to_e4m3(wanted);
+      // ModelOpt takes 2^-9, for zeros 1; compressed-tensors the step of E4M3.
+      if (code == 0) code = !multiplies ? 0x20 : wanted == 0 ? 0x38 : 0x01;
       const float stored = e4m3_to_float(code);
       parts[1][group] = std::byte{code};
       return multiplies ? stored * global : stored / global;

@@ -12,7 +12,7 @@ constexpr std::uint64_t kTile = 128;
 
 float scale_of(float largest, DType type) noexcept {
   const float scale = round_to_type(type, largest / kE4M3Max);
-  return scale == 0 ? 1.0F : scale;
+  return scale == 0 ? smallest_scale(type) : scale;
 }
 
 void put_codes(const float* values, std::uint64_t count, float scale, std::byte* codes,

@@ -56,6 +56,16 @@ GridScale scale_of(const IntegerGrid& grid, Range range) noexcept {
   return out;
 }
 
+// The scale of these extremes as they are. compressed-tensors divides by the scale before 0 is
+// replaced: zeros alone give NaN, which becomes the middle, and what underflows the top.
+GridScale scale_of_extremes(const IntegerGrid& grid, Range range) noexcept {
+  GridScale out = scale_of(grid, range);
+  const bool none = round_to_type(grid.scale_type, (range.high - range.low) / grid.top()) == 0;
+  if (grid.rounds_sum && !grid.symmetric && none)
+    out.zero = range.low < 0 ? grid.top() : grid.middle();
+  return out;
+}
+
 double squared_error(const IntegerGrid& grid, const GridScale& scale, const float* values,
                      std::uint64_t count) noexcept {
   const GridRounding r = rounding_of(grid, scale);
@@ -96,11 +106,11 @@ void store_plain(DType type, float value, std::byte* out) noexcept {
 
 GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count) {
   if (grid.rule == ScaleRule::percentile)
-    return scale_of(grid, clipped_extremes(grid, values, count));
+    return scale_of_extremes(grid, clipped_extremes(grid, values, count));
   const RunCodecs& codecs = run_codecs();
   const Range range = codecs.extremes(values, count);
   if (grid.rule == ScaleRule::mse) return codecs.search_scale(grid, range, values, count);
-  return scale_of(grid, range);
+  return scale_of_extremes(grid, range);
 }
 
 GridScale search_scale_by_definition(const IntegerGrid& grid, Range range, const float* values,

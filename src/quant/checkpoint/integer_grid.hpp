@@ -53,7 +53,8 @@ inline constexpr std::uint64_t kErrorRun = 128;
 inline float shrink_factor(int i) noexcept { return 1.0F - static_cast<float>(i) * (1.0F / 48); }
 GridScale search_scale_by_definition(const IntegerGrid& grid, Range range, const float* values,
                                      std::uint64_t count);
-float smallest_scale(DType type) noexcept;  // in place of 0
+// In place of 0, as in compressed-tensors: the distance from 1 to the next value of the type.
+float smallest_scale(DType type) noexcept;
 
 GridScale fit_scale(const IntegerGrid& grid, const float* values, std::uint64_t count);
 // How values are rounded to that scale.

@@ -161,7 +161,7 @@ I e2m1_code(F value) {
   code = increment(F::set(2.5F) < x, code);
   code = increment(F::set(3.5F) <= x, code);
   code = increment(F::set(5) < x, code);
-  return code | (shift_right<28>(as_int(value)) & I::set(8));
+  return code | (shift_right<28>(as_int(value + F::set(0))) & I::set(8));
 }
 
 void e2m1(const float* scales, std::uint64_t group, const float* values, std::uint64_t count,
