@@ -11,6 +11,7 @@
 #include "quantize/quantizer.hpp"
 
 #include "core/directory.hpp"
+#include "core/json.hpp"
 #include "formats/safetensors/layout.hpp"
 #include "plan/checkpoint.hpp"
 
@@ -43,6 +44,11 @@ constexpr std::array<std::string_view, 16> kKept = {"lm_head",
 // Parts of models whose layers are kept: a word between dots begins with it.
 constexpr std::array<std::string_view, 4> kKeptTowers = {"vision", "visual", "audio",
                                                          "multi_modal"};
+// Models whose projections are of transformers' Conv1D, which stores inputs by outputs: no Linear
+// layers, and their loaders would read them the other way round.
+constexpr std::array<std::string_view, 4> kConv1dModels = {"gpt2", "openai-gpt", "imagegpt",
+                                                           "decision_transformer"};
+constexpr std::array<std::string_view, 4> kConv1d = {"c_attn", "q_attn", "c_proj", "c_fc"};
 // Projections that loaders run as one: they share the scale of a whole tensor.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kFused = {
     {{"q_proj", "qkv"},
@@ -80,7 +86,7 @@ bool is_matrix(const ModelTensor& tensor) {
 
 // Why such a weight is kept; empty if it is quantized.
 std::string reason_to_keep(const std::string& module, const ModelTensor& tensor,
-                           const WeightFormat& format) {
+                           const WeightFormat& format, bool conv1d) {
   const std::vector<std::string_view> words = words_of(module);
   for (const std::string_view word : words) {
     for (const std::string_view tower : kKeptTowers) {
@@ -89,6 +95,9 @@ std::string reason_to_keep(const std::string& module, const ModelTensor& tensor,
   }
   for (const std::string_view kept : kKept) {
     if (words.back() == kept) return "no Linear layer, or one that loaders keep";
+  }
+  for (const std::string_view projection : kConv1d) {
+    if (conv1d && words.back() == projection) return "stored inputs by outputs (Conv1D)";
   }
   const MatrixSize size{tensor.shape.dims()[0], tensor.shape.dims()[1]};
   if (std::string refusal = format.refusal(size); !refusal.empty()) return refusal;
@@ -113,8 +122,17 @@ class SurveyGroups {
   std::map<std::string, std::size_t> numbers_;
 };
 
+bool has_conv1d(const std::string& config, const std::string& file) {
+  const auto document = JsonDocument::parse(config, file, {}, nullptr);
+  const std::optional<Json> type =
+      document->root().is_object() ? document->root().find("model_type") : std::optional<Json>();
+  return type && type->is_string() &&
+         std::find(kConv1dModels.begin(), kConv1dModels.end(), type->string()) !=
+             kConv1dModels.end();
+}
+
 PlannedTensor plan_tensor(const Model& model, std::size_t index, const CheckpointTarget& target,
-                          SurveyGroups& groups, std::vector<std::string>& dense) {
+                          bool conv1d, SurveyGroups& groups, std::vector<std::string>& dense) {
   const ModelTensor& tensor = model.tensors[index];
   PlannedTensor planned;
   planned.model_tensor = index;
@@ -126,7 +144,7 @@ PlannedTensor plan_tensor(const Model& model, std::size_t index, const Checkpoin
   planned.rule = "not a matrix of a layer";
   if (is_matrix(tensor)) {
     const std::string module = tensor.name.substr(0, tensor.name.size() - kWeight.size());
-    planned.rule = reason_to_keep(module, tensor, *target.format);
+    planned.rule = reason_to_keep(module, tensor, *target.format, conv1d);
     if (planned.rule.empty()) {
       planned.rule = "Linear layer";
       planned.format = target.format;
@@ -225,6 +243,9 @@ Plan plan_checkpoint(const Model& model, const Recipe& recipe, Warnings& warning
   Plan plan;
   plan.target = recipe.target;
   plan.nonfinite = recipe.nonfinite;
+  const std::string config = model.directory->read("config.json", kMaxConfigBytes).value_or("{}");
+  const std::string config_path = model.directory->path_of("config.json");
+  const bool conv1d = has_conv1d(config, config_path);
   SurveyGroups groups;
   std::vector<std::string> dense;
   plan.files.emplace_back();
@@ -232,7 +253,7 @@ Plan plan_checkpoint(const Model& model, const Recipe& recipe, Warnings& warning
   bool any = false;
   const std::uint64_t most = recipe.split_max_bytes != 0 ? recipe.split_max_bytes : kShardBytes;
   for (std::size_t i = 0; i < model.tensors.size(); ++i) {
-    PlannedTensor planned = plan_tensor(model, i, target, groups, dense);
+    PlannedTensor planned = plan_tensor(model, i, target, conv1d, groups, dense);
     any = any || planned.format;
     plan.values += planned.shape.values();
     if (bytes != 0 && bytes + planned.bytes > most) {
@@ -252,10 +273,8 @@ Plan plan_checkpoint(const Model& model, const Recipe& recipe, Warnings& warning
     plan.files[f].name = shard_name(f, plan.files.size());
     lay_out(plan.files[f]);
   }
-  const std::optional<std::string> config = model.directory->read("config.json", kMaxConfigBytes);
   std::string text =
-      checkpoint_config(target, config.value_or("{}"), model.directory->path_of("config.json"),
-                        dense, plan.side_files, warnings);
+      checkpoint_config(target, config, config_path, dense, plan.side_files, warnings);
   plan.side_files.push_back({"config.json", std::move(text)});
   if (plan.files.size() > 1)
     plan.side_files.push_back({"model.safetensors.index.json", index_text(plan.files)});

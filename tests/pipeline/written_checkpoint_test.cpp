@@ -14,6 +14,7 @@
 #include "quantize/quantize.hpp"
 
 #include "core/sha256.hpp"
+#include "support/safetensors_builder.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace quantize::test {
@@ -56,7 +57,7 @@ TEST(WrittenCheckpoints, AreByteForByteThePackages) {
     if (path.extension() == ".json" && path.filename() != "config.json") files.push_back(path);
   }
   std::sort(files.begin(), files.end());
-  ASSERT_GE(files.size(), 27U);
+  ASSERT_GE(files.size(), 39U);
   for (const fs::path& file : files) {
     std::string target = file.stem().string();
     target[target.find('-')] = ':';
@@ -76,6 +77,30 @@ TEST(WrittenCheckpoints, AreByteForByteThePackages) {
       const auto end = tensor["data_offsets"][1].get<std::size_t>();
       found += ' ' + sha256_hex(stored.data.substr(begin, end - begin)).substr(0, 16);
       EXPECT_EQ(found, about) << name;
+    }
+  }
+}
+
+// GPT-2's projections are stored inputs by outputs: loaders would read them the other way round.
+TEST(WrittenCheckpoints, KeepConv1d) {
+  for (const std::string type : {"gpt2", "gpt_bigcode"}) {
+    const quantize::testing::TemporaryDirectory folder;
+    quantize::testing::SafetensorsBuilder builder;
+    builder.tensor("h.0.attn.c_attn.weight", "F32", {32, 64}, quantize::testing::f32_data(32 * 64));
+    builder.tensor("score_head.weight", "F32", {32, 64}, quantize::testing::f32_data(32 * 64));
+    folder.write("model.safetensors", builder.build());
+    folder.write("config.json", "{\"model_type\": \"" + type + "\"}");
+    Warnings warnings;
+    const Model model = open_unconverted(folder.path(), {}, warnings);
+    Recipe recipe;
+    recipe.target = find_target("ct:int8");
+    const Plan plan = make_plan(model, recipe, warnings);
+    for (const PlannedTensor& tensor : plan.files[0].tensors) {
+      const bool kept = type == "gpt2" && tensor.name == "h.0.attn.c_attn.weight";
+      EXPECT_EQ(tensor.parts.empty(), kept) << type << ' ' << tensor.name;
+      if (kept) {
+        EXPECT_EQ(tensor.rule, "stored inputs by outputs (Conv1D)");
+      }
     }
   }
 }
