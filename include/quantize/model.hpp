@@ -49,6 +49,12 @@ struct Model {
   std::vector<std::string> ignored;  // source tensors that are dropped by rule or --ignore-unmapped
 };
 
+// A LoRA adapter of the PEFT package: its directory, and what its own scale is multiplied by.
+struct AdapterOption {
+  std::string path;
+  double scale = 1;
+};
+
 struct OpenOptions {
   std::optional<DType> outtype;           // --outtype f32|f16|bf16; empty: lossless
   bool outtype_auto = false;              // --outtype auto: the reference converter's default flow
@@ -57,6 +63,7 @@ struct OpenOptions {
   std::optional<std::string> pre_tokenizer;  // --pre
   std::optional<std::string> family_file;    // --family FILE
   std::vector<std::string> ignore_unmapped;  // globs
+  std::vector<AdapterOption> adapters;       // --lora, merged in this order
   bool tensors_only = false;
   bool follow_symlinks = true;  // false: --no-follow
   std::uint64_t max_metadata_bytes = std::uint64_t{512} << 20;

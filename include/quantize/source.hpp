@@ -26,10 +26,13 @@ struct SourceTensor {
   std::uint64_t name_offset = 0;  // where the header names it, for messages
   std::uint64_t type_offset = 0;  // where the header gives its type, for messages
   std::uint64_t shape_offset = 0;
-  // For a tensor that is decoded from a quantized checkpoint's parts: what they are ("GPTQ, 4 bits")
-  // and how many bytes they have.
+  // For a tensor that is decoded from a quantized checkpoint's parts: what they are ("GPTQ, 4
+  // bits") and how many bytes they have.
   std::string decoded_from;
   std::uint64_t packed_bytes = 0;
+  // What adapters did to it: "merged with adapter PATH (rank 8, scale 2)", "replaced by adapter
+  // PATH".
+  std::string changed_by;
 };
 
 // An opened input file: its path as the user gave it (or derived), and what identifies it.

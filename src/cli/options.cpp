@@ -68,6 +68,8 @@ constexpr OptionRow kOptions[] = {
      "general.architecture of a tensors-only output"},
     {"--pre", "NAME", Kind::once, kGguf, "Conversion", "pre-tokenizer name"},
     {"--family", "FILE", Kind::once, kGguf, "Conversion", "description of a model family"},
+    {"--lora", "DIR[:SCALE]", Kind::many, kModel, "Conversion",
+     "merge a PEFT adapter (LoRA, DoRA) into the weights; SCALE multiplies its own"},
     {"--tensors-only", "", Kind::flag, kGguf, "Conversion", "keep names, convert no configuration"},
     {"--ignore-unmapped", "GLOB", Kind::many, kGguf, "Conversion",
      "drop these tensors if the family does not know them"},

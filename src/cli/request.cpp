@@ -69,6 +69,8 @@ OpenOptions open_options(const RawOptions& raw) {
   open.pre_tokenizer = raw.one("--pre");
   open.family_file = path_option(raw, "--family");
   open.ignore_unmapped = raw.all("--ignore-unmapped");
+  for (const std::string& text : raw.all("--lora"))
+    open.adapters.push_back(parse_adapter("--lora", text));
   open.tensors_only = raw.flag("--tensors-only");
   open.follow_symlinks = !raw.flag("--no-follow");
   if (const auto size = raw.one("--max-metadata")) {

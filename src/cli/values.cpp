@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <optional>
 
@@ -88,6 +89,20 @@ TensorTypeRule parse_rule(std::string_view option, std::string_view text) {
     bad(ErrorCode::USE04, option, text.empty() ? "nothing" : text, "PATTERN=TYPE");
   }
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+AdapterOption parse_adapter(std::string_view option, std::string_view text) {
+  AdapterOption adapter;
+  if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
+    const auto scale = to_number<double>(text.substr(colon + 1));
+    if (scale && std::isfinite(*scale)) {
+      adapter.scale = *scale;
+      text = text.substr(0, colon);
+    }
+  }
+  if (text.empty()) bad(ErrorCode::USE06, option, "nothing", "DIR or DIR:SCALE");
+  adapter.path = std::string(text);
+  return adapter;
 }
 
 std::pair<std::string, MetaValue> parse_override(std::string_view text) {

@@ -9,6 +9,7 @@
 
 #include "quantize/dtype.hpp"
 #include "quantize/metadata.hpp"
+#include "quantize/model.hpp"
 #include "quantize/plan.hpp"
 
 namespace quantize::cli {
@@ -22,6 +23,9 @@ DType parse_type(std::string_view option, std::string_view text);  // USE04
 std::vector<std::string> split_list(std::string_view text);        // at commas
 // "PATTERN=TYPE", cut at the last equals sign. USE04.
 TensorTypeRule parse_rule(std::string_view option, std::string_view text);
+// "DIR" or "DIR:SCALE": what follows the last colon is a scale if it is a number. USE06 for an
+// empty path.
+AdapterOption parse_adapter(std::string_view option, std::string_view text);
 // "KEY=TYPE:VALUE" with TYPE int, float, bool or str, stored as llama-quantize stores them.
 std::pair<std::string, MetaValue> parse_override(std::string_view text);
 // The rules of a recipe file, at most 1 MiB; a '?' at the end of one allows that nothing matches.

@@ -10,6 +10,7 @@
 
 #include "quantize/model.hpp"
 
+#include "convert/adapters/adapter.hpp"
 #include "convert/checkpoints/checkpoint.hpp"
 #include "convert/convert.hpp"
 #include "core/directory.hpp"
@@ -107,6 +108,11 @@ Opened open(const std::string& path, const OpenOptions& options, Warnings& warni
       break;
     }
   }
+  if (!options.adapters.empty() && out.kind == InputKind::gguf)
+    fail(ErrorCode::LR05, path, {},
+         "adapters are merged into safetensors models; a GGUF file has other names and layouts");
+  for (const AdapterOption& adapter : options.adapters)
+    out.source = merge_adapter(std::move(out.source), adapter, options.follow_symlinks, warnings);
   return out;
 }
 

@@ -59,6 +59,9 @@ Place locate(const ValueNode& value, const Source& source, std::uint64_t index) 
   const auto* read = std::get_if<ReadTensor>(&node->op);
   if (!read) return {std::string(source.path()), {}};
   const SourceTensor& tensor = source.tensors()[read->tensor];
+  // What was decoded or merged is nowhere as it is.
+  if (!tensor.decoded_from.empty() || !tensor.changed_by.empty())
+    return {source.files()[tensor.file].path, {}};
   const std::uint64_t block = info(tensor.type).block_values;
   return {source.files()[tensor.file].path,
           tensor.data_offset + stored_bytes(tensor.type, index / block * block)};

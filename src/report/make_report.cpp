@@ -22,7 +22,7 @@ std::uint64_t source_bytes_of(const Model& model, const ModelTensor& tensor) {
 
 }  // namespace
 
-std::vector<std::string> report::decoding_notes(const Source& source) {
+std::vector<std::string> report::source_notes(const Source& source) {
   std::map<std::string_view, std::size_t> counts;
   for (const SourceTensor& tensor : source.tensors())
     if (!tensor.decoded_from.empty()) ++counts[tensor.decoded_from];
@@ -30,6 +30,16 @@ std::vector<std::string> report::decoding_notes(const Source& source) {
   for (const auto& [scheme, tensors] : counts)
     notes.push_back(std::to_string(tensors) + (tensors == 1 ? " tensor was" : " tensors were") +
                     " decoded from " + std::string(scheme));
+  std::map<std::string_view, std::vector<std::string_view>> changed;
+  for (const SourceTensor& tensor : source.tensors())
+    if (!tensor.changed_by.empty()) changed[tensor.changed_by].push_back(tensor.name);
+  for (const auto& [how, names] : changed) {
+    std::string list;
+    for (const std::string_view name : names) list += (list.empty() ? "" : ", ") + escape(name);
+    notes.push_back(std::to_string(names.size()) +
+                    (names.size() == 1 ? " tensor was " : " tensors were ") + std::string(how) +
+                    ": " + list);
+  }
   return notes;
 }
 
@@ -70,7 +80,7 @@ Report make_report(const Model& model, const Plan& plan) {
   if (model.kind == ModelKind::tensors_only) {
     report.notes.emplace_back("tensors only: names kept, no model configuration was converted");
   }
-  for (std::string& note : report::decoding_notes(*model.source))
+  for (std::string& note : report::source_notes(*model.source))
     report.notes.push_back(std::move(note));
   std::map<DType, std::size_t> exact;
   for (const PlannedFile& file : plan.files)

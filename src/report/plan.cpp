@@ -1,7 +1,7 @@
 // Plans as one screen for people and one document for programs:
 //
 //   { "schema": "quantize-plan-1", "path", "model", "architecture", "source_format",
-//     "source_bytes",
+//     "source_bytes", "notes": [...],
 //     "plans": [{ "target", "preset", "bytes", "bits_per_weight", "ratio", "values",
 //                 "missing_importance",
 //                 "files": [{ "bytes", "header_bytes" }],
@@ -118,7 +118,8 @@ void write_text(const Model& model, std::span<const ModelPlan> plans,
   out << "model   " << escape(model.name) << " (" << escape(model.architecture) << ", "
       << escape(model.source->format()) << "), " << megabytes(source_bytes) << '\n';
   if (!plans.empty()) out << "weights " << grouped(plans[0].plan->values) << '\n';
-  for (const std::string& note : report::decoding_notes(*model.source)) out << note << '\n';
+  for (const std::string& note : report::source_notes(*model.source))
+    out << escape(note, 400) << '\n';
   out << '\n';
 
   report::Table table;
@@ -198,7 +199,9 @@ void write_json(const Model& model, std::span<const ModelPlan> plans,
                 const PlanTextOptions& options, std::ostream& out) {
   std::uint64_t source_bytes = 0;
   for (const SourceFile& file : model.source->files()) source_bytes += file.bytes;
-  Object list = Object::array();
+  Object list = Object::array(), notes = Object::array();
+  for (const std::string& note : report::source_notes(*model.source))
+    notes.push_back(report::string(note));
   for (const ModelPlan& p : plans) list.push_back(plan_object(*p.model, *p.plan, options));
   const Object document = {{"schema", "quantize-plan-1"},
                            {"path", report::string(model.source->path())},
@@ -206,6 +209,7 @@ void write_json(const Model& model, std::span<const ModelPlan> plans,
                            {"architecture", report::string(model.architecture)},
                            {"source_format", model.source->format()},
                            {"source_bytes", source_bytes},
+                           {"notes", std::move(notes)},
                            {"plans", std::move(list)}};
   out << document.dump(1, ' ', true) << '\n';
 }
