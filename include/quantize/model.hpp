@@ -27,6 +27,7 @@ struct ModelTensor {
   std::optional<DType> exact_type;
   bool follows_file_type =
       false;  // a weight whose type --outtype chooses; false: always stored_type
+  bool f16_in_f16_files = false;  // kernels of convolutions: F16 in a file of F16, else stored_type
   Value value;
   std::vector<std::size_t> source_tensors;  // what it reads, in order, for reports and messages
 };
@@ -47,6 +48,10 @@ struct Model {
   std::vector<ModelTensor> tensors;            // converter's order (or the GGUF's)
   std::shared_ptr<const Directory> directory;  // unconverted: where its other files are
   std::vector<std::string> ignored;  // source tensors that are dropped by rule or --ignore-unmapped
+  // Of a multimodal model: the projector alone (--mmproj), and the source tensors that belong in
+  // the other file, the language model's or the projector's.
+  bool projector = false;
+  std::vector<std::string> other_part;
 };
 
 // A LoRA adapter of the PEFT package: its directory, and what its own scale is multiplied by.
@@ -65,6 +70,7 @@ struct OpenOptions {
   std::vector<std::string> ignore_unmapped;  // globs
   std::vector<AdapterOption> adapters;       // --lora, merged in this order
   bool tensors_only = false;
+  bool projector = false;  // --mmproj: the projector and vision tower instead of the language model
   bool follow_symlinks = true;  // false: --no-follow
   std::uint64_t max_metadata_bytes = std::uint64_t{512} << 20;
 };

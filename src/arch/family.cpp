@@ -35,6 +35,8 @@ constexpr std::pair<std::string_view, KeyOperation> kKeyOperations[] = {
     {"file_type", KeyOperation::file_type},
     {"pooling_type", KeyOperation::pooling_type},
     {"classifier_labels", KeyOperation::classifier_labels}};
+constexpr std::pair<std::string_view, FamilyPart> kParts[] = {
+    {"language_model", FamilyPart::language_model}, {"projector", FamilyPart::projector}};
 constexpr std::pair<std::string_view, Generator> kGenerators[] = {
     {"llama3_rope_factors", Generator::llama3_rope_factors}};
 
@@ -298,11 +300,14 @@ TensorRule read_tensor_rule(const Reader& reader, const Json& value) {
   rule.group = reader.member(value, "group");
   rule.when = reader.expression(value, "when");
   const auto store = value.find("store");
-  rule.follows_file_type = store && store->is_string() && store->string() == "output";
+  const std::string kept = reader.member(value, "store");
+  rule.follows_file_type = kept == "output";
+  rule.f16_in_f16_files = kept == "f16_or_f32";
   if (store && !rule.follows_file_type) {
-    rule.store = type_from_name(reader.text(*store));
+    rule.store = rule.f16_in_f16_files ? DType::f32 : type_from_name(kept);
     if (rule.store != DType::f32 && rule.store != DType::f16 && rule.store != DType::bf16)
-      reader.refuse(ErrorCode::CF06, *store, "tensors are stored as f32, f16, bf16 or output");
+      reader.refuse(ErrorCode::CF06, *store,
+                    "tensors are stored as f32, f16, bf16, f16_or_f32 or output");
   }
   rule.required = reader.flag(value, "required");
   rule.bias_required = reader.flag(value, "bias_required");
@@ -386,7 +391,7 @@ std::vector<Choice> read_choices(const Reader& reader, const Json& value) {
 // A family before the names of its layers are written out.
 struct Draft {
   Family family;
-  std::string layer = "model.layers.{n}";
+  std::string layer = "model.layers.{n}", block = "blk.{n}";
 };
 
 Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnings& warnings);
@@ -416,12 +421,12 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   const auto document = JsonDocument::parse(std::move(text), file, rules, &warnings);
   const Json root = document->root();
   const Reader reader(std::move(file));
-  reader.only(
-      root,
-      {"about",   "name",     "include",    "architecture", "models",         "defaults",
-       "set",     "layers",   "layer",      "required",     "relations",      "rename",
-       "drop",    "without",  "first_keys", "keys",         "last_keys",      "vocabulary_keys",
-       "tensors", "generate", "embedding",  "vocabulary",   "special_tokens", "refuse"});
+  reader.only(root, {"about",          "name",       "part",      "include",         "architecture",
+                     "models",         "defaults",   "set",       "layers",          "layer",
+                     "block",          "required",   "relations", "rename",          "drop",
+                     "without",        "first_keys", "keys",      "more_keys",       "last_keys",
+                     "tensors",        "generate",   "embedding", "vocabulary_keys", "vocabulary",
+                     "special_tokens", "refuse"});
   Draft draft;
   if (const auto include = root.find("include"))
     draft = included(reader, *include, inclusions, warnings);
@@ -430,9 +435,11 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
     if (root.find(key) || into.empty()) into = reader.needed(root, key);
   };
   family.name = reader.needed(root, "name");
+  family.part = reader.named<FamilyPart>(kParts, root, "part", family.part);
   family.models = reader.texts(root, "models");
-  member("embedding", family.embedding);
+  if (family.part == FamilyPart::language_model) member("embedding", family.embedding);
   member("layer", draft.layer);
+  member("block", draft.block);
   const auto architecture = root.find("architecture");
   if (architecture) family.architectures = read_choices(reader, *architecture);
   if (family.architectures.empty())
@@ -445,6 +452,8 @@ Draft read_draft(std::string text, std::string file, unsigned inclusions, Warnin
   replace(reader, root, "relations", family.relations, expression);
   replace(reader, root, "first_keys", family.first_keys, read_key);
   replace(reader, root, "keys", family.keys, read_key);
+  for (const Json value : reader.list(root, "more_keys"))
+    family.keys.push_back(read_key(reader, value));
   replace(reader, root, "vocabulary_keys", family.vocabulary_keys, read_key);
   replace(reader, root, "last_keys", family.last_keys, read_key);
   replace(reader, root, "generate", family.generate, read_generated);
@@ -493,7 +502,7 @@ Family parse_family(std::string text, std::string file, Warnings& warnings) {
   Draft draft = read_draft(std::move(text), std::move(file), 0, warnings);
   for (TensorRule& rule : draft.family.tensors) {
     if (!rule.from.empty() && rule.from.front() == '.') rule.from.insert(0, draft.layer);
-    if (!rule.to.empty() && rule.to.front() == '.') rule.to.insert(0, "blk.{n}");
+    if (!rule.to.empty() && rule.to.front() == '.') rule.to.insert(0, draft.block);
   }
   return std::move(draft.family);
 }
@@ -510,9 +519,10 @@ const std::vector<Family>& builtin_families() {
   return families;
 }
 
-const Family* find_family(std::string_view model) noexcept {
+const Family* find_family(std::string_view model, FamilyPart part) noexcept {
   for (const Family& family : builtin_families())
-    if (std::find(family.models.begin(), family.models.end(), model) != family.models.end())
+    if (family.part == part &&
+        std::find(family.models.begin(), family.models.end(), model) != family.models.end())
       return &family;
   return nullptr;
 }

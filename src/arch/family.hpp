@@ -75,6 +75,12 @@ enum class TensorOperation : std::uint8_t {
   stack            // (count): one by one, numbered {e}
 };
 
+// A multimodal model is two files, each with a family of its own.
+enum class FamilyPart : std::uint8_t {
+  language_model,
+  projector  // and the vision tower: its fields are those of vision_config
+};
+
 struct TensorStep {
   TensorOperation operation{};
   std::vector<Expression> arguments;  // an empty one in reshape: what is left
@@ -89,6 +95,7 @@ struct TensorRule {
   Expression when;
   std::optional<DType> store;
   bool follows_file_type = false;  // whatever its name
+  bool f16_in_f16_files = false;   // then `store` is F32
   bool required = false;
   bool bias_required = false;
 };
@@ -137,6 +144,7 @@ struct Choice {
 
 struct Family {
   std::string name;
+  FamilyPart part = FamilyPart::language_model;
   std::vector<Choice> architectures;
   std::vector<std::string> models;  // names in "architectures"; none: only for inclusion
   std::map<std::string, std::vector<FieldRule>, std::less<>> defaults;  // by model_type; "*" any
@@ -164,7 +172,8 @@ Family parse_family(std::string text, std::string file, Warnings& warnings);
 
 // The families that are built in, sorted by name.
 const std::vector<Family>& builtin_families();
-const Family* find_family(std::string_view model) noexcept;
+const Family* find_family(std::string_view model,
+                          FamilyPart part = FamilyPart::language_model) noexcept;
 
 // "*" stands for any run of characters.
 bool matches_glob(std::string_view pattern, std::string_view text) noexcept;

@@ -70,6 +70,8 @@ constexpr OptionRow kOptions[] = {
     {"--family", "FILE", Kind::once, kGguf, "Conversion", "description of a model family"},
     {"--lora", "DIR[:SCALE]", Kind::many, kModel, "Conversion",
      "merge a PEFT adapter (LoRA, DoRA) into the weights; SCALE multiplies its own"},
+    {"--mmproj", "", Kind::flag, kGguf, "Conversion",
+     "of a multimodal model: the vision tower and its projector"},
     {"--tensors-only", "", Kind::flag, kGguf, "Conversion", "keep names, convert no configuration"},
     {"--ignore-unmapped", "GLOB", Kind::many, kGguf, "Conversion",
      "drop these tensors if the family does not know them"},

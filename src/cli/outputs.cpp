@@ -45,6 +45,7 @@ std::string output_path(const Request& request, const Model& model, const Target
   if (request.output) return *request.output;
   const std::string pattern = !request.name_template.empty() ? request.name_template
                               : target.checkpoint            ? "{name}-{TYPE}"
+                              : request.open.projector       ? "mmproj-{name}-{TYPE}.gguf"
                                                              : "{name}-{TYPE}.gguf";
   std::string name = expand(
       pattern, {{"{name}", model.name}, {"{type}", lower(target.label)}, {"{TYPE}", target.label}});

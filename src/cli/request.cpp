@@ -72,6 +72,9 @@ OpenOptions open_options(const RawOptions& raw) {
   for (const std::string& text : raw.all("--lora"))
     open.adapters.push_back(parse_adapter("--lora", text));
   open.tensors_only = raw.flag("--tensors-only");
+  open.projector = raw.flag("--mmproj");
+  if (open.projector && open.tensors_only)
+    conflict("--mmproj converts a configuration, --tensors-only does not");
   open.follow_symlinks = !raw.flag("--no-follow");
   if (const auto size = raw.one("--max-metadata")) {
     open.max_metadata_bytes = parse_size("--max-metadata", *size);

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -97,41 +98,65 @@ std::string json_of(const Operand& value) {
 
 }  // namespace
 
-Configuration::Configuration(const Directory& directory, Warnings& warnings)
-    : file_(directory.path_of("config.json")) {
+Configuration::Configuration(const Directory& directory, FamilyPart part, Warnings& warnings)
+    : part_(part), file_(directory.path_of("config.json")) {
   auto text = directory.read("config.json", kMaxBytes);
   if (!text) fail(ErrorCode::CF01, file_, std::nullopt, "a model directory needs its config.json");
   text_ = std::move(*text);
   raw_ = JsonDocument::parse(text_, file_, {}, &warnings);
-  if (!raw().is_object()) refuse(ErrorCode::CF03, raw(), "the configuration is not an object");
+  if (!raw().is_object())
+    fail(ErrorCode::CF03, file_, raw().offset(), "the configuration is not an object");
 
-  outer_end_ = closing_brace(text_, raw().offset());
+  const bool projector = part_ == FamilyPart::projector;
+  outer_end_ = projector ? raw().offset() + 1 : closing_brace(text_, raw().offset());
   // Multimodal configurations keep the language model's fields in one of these.
-  for (const std::string_view key : {"text_config", "llm_config", "lm_config", "language_config"}) {
+  constexpr std::array<std::string_view, 4> kLanguage = {"text_config", "llm_config", "lm_config",
+                                                         "language_config"};
+  constexpr std::array<std::string_view, 1> kVision = {"vision_config"};
+  const std::span<const std::string_view> keys =
+      projector ? std::span<const std::string_view>(kVision) : kLanguage;
+  for (const std::string_view key : keys) {
     const auto inner = raw().find(key);
     if (!inner || !inner->is_object() || inner->size() == 0) continue;
     inner_start_ = inner->offset() + 1;
     inner_end_ = closing_brace(text_, inner->offset());
   }
+  if (projector && inner_end_ == 0)
+    fail(ErrorCode::CF07, file_, std::nullopt,
+         "the model has no vision part that --mmproj could write: there is no vision_config");
   assemble({});
+  name_model();
+}
 
-  const auto names = find("architectures");
+// The class of this part, if it has one of its own, else the whole model's.
+void Configuration::name_model() {
+  auto names = find("architectures");
+  if (!names && part_ == FamilyPart::projector) names = raw().find("architectures");
   if (!names) fail(ErrorCode::CF02, file_, std::nullopt, "\"architectures\" is missing");
-  if (!names->is_array()) refuse(ErrorCode::CF03, *names, "\"architectures\" is not a list");
+  const bool outer = part_ == FamilyPart::projector && !find("architectures");
+  const auto place = [&](const Json& value) {
+    return outer ? std::optional(value.offset()) : offset_of(value);
+  };
+  if (!names->is_array())
+    fail(ErrorCode::CF03, file_, place(*names), "\"architectures\" is not a list");
   const Json first = names->first_child();
-  if (!first) refuse(ErrorCode::CF02, *names, "\"architectures\" is empty");
-  if (!first.is_string()) refuse(ErrorCode::CF03, first, "the architecture's name is not a string");
+  if (!first) fail(ErrorCode::CF02, file_, place(*names), "\"architectures\" is empty");
+  if (!first.is_string())
+    fail(ErrorCode::CF03, file_, place(first), "the architecture's name is not a string");
   model_ = std::string(first.string());
+  model_offset_ = place(first).value_or(0);
 }
 
 void Configuration::assemble(const std::string& defaults) {
   std::string flat = text_.substr(0, static_cast<std::size_t>(outer_end_));
-  auto member_list = [&, first = raw().size() == 0](std::string_view members) mutable {
+  const bool has_outer = part_ == FamilyPart::language_model && raw().size() != 0;
+  auto member_list = [&, first = !has_outer](std::string_view members) mutable {
     if (members.empty()) return;
     if (!first) flat += ',';
     first = false;
     flat += members;
   };
+  inner_at_ = outer_end_ + (has_outer ? 1 : 0);
   member_list(std::string_view(text_).substr(static_cast<std::size_t>(inner_start_),
                                              static_cast<std::size_t>(inner_end_ - inner_start_)));
   member_list(defaults);
@@ -174,10 +199,10 @@ void Configuration::inject(const Family& family, const Scope& scope) {
 }
 
 std::optional<std::uint64_t> Configuration::offset_of(const Json& value) const {
-  std::uint64_t at = value.offset();
-  if (at < outer_end_) return at;
-  at -= outer_end_ + 1;
-  if (at < inner_end_ - inner_start_) return inner_start_ + at;
+  const std::uint64_t at = value.offset();
+  if (value.document() != flat_.get() || at < outer_end_) return at;
+  if (at >= inner_at_ && at - inner_at_ < inner_end_ - inner_start_)
+    return inner_start_ + (at - inner_at_);
   return std::nullopt;
 }
 
@@ -186,11 +211,12 @@ void Configuration::refuse(ErrorCode code, const Json& value, std::string text,
   std::string found;
   if (value.is_number()) found = std::string(value.number_text());
   if (value.is_string()) found = quoted(value.string());
-  fail(code, file_, offset_of(value), std::move(text), std::move(found), std::move(allowed));
+  const std::string& file = value ? value.document()->file() : file_;
+  fail(code, file, offset_of(value), std::move(text), std::move(found), std::move(allowed));
 }
 
 void Configuration::refuse_model(std::string text, std::string known) const {
-  refuse(ErrorCode::CF06, find("architectures")->first_child(), std::move(text), std::move(known));
+  fail(ErrorCode::CF06, file_, model_offset_, std::move(text), quoted(model_), std::move(known));
 }
 
 std::optional<Json> Configuration::find(std::initializer_list<std::string_view> keys) const {

@@ -20,10 +20,12 @@ class Scope;
 
 class Configuration {
  public:
-  // CF01 if there is no config.json; JS*; CF02 if it names no architecture.
-  Configuration(const Directory& directory, Warnings& warnings);
+  // CF01 if there is no config.json; JS*; CF02 if it names no architecture; CF07 if there is no
+  // vision_config and the projector is asked for: its fields are those of vision_config alone.
+  Configuration(const Directory& directory, FamilyPart part, Warnings& warnings);
 
   const std::string& file() const noexcept { return file_; }
+  FamilyPart part() const noexcept { return part_; }
   std::string_view model() const noexcept { return model_; }  // architectures[0]
   // CF06: no family knows model().
   [[noreturn]] void refuse_model(std::string text, std::string known) const;
@@ -44,18 +46,23 @@ class Configuration {
   // CF03, CF04: a number of this name is not one that its meaning allows.
   void check_field(const Json& value) const;
 
-  // Where a value stands in config.json; nothing for an injected default.
+  // Where a value stands in its file, config.json or another; nothing for an injected default.
   std::optional<std::uint64_t> offset_of(const Json& value) const;
   [[noreturn]] void refuse(ErrorCode code, const Json& value, std::string text,
                            std::string allowed = {}) const;
 
  private:
   void assemble(const std::string& defaults);
+  void name_model();
 
+  FamilyPart part_;
   std::string file_, text_, model_;
+  std::uint64_t model_offset_ = 0;
   std::unique_ptr<JsonDocument> raw_, flat_;
-  // The flat text is text_[0, outer_end_) "," text_[inner_start_, inner_end_) "," defaults "}".
+  // The flat text is text_[0, outer_end_) "," text_[inner_start_, inner_end_) "," defaults "}". Of
+  // a projector there are no outer members: outer_end_ is past the opening brace.
   std::uint64_t outer_end_ = 0, inner_start_ = 0, inner_end_ = 0;
+  std::uint64_t inner_at_ = 0;  // where the inner members are in the flat text
 };
 
 }  // namespace quantize

@@ -14,10 +14,13 @@
 
 #include "arch/family.hpp"
 #include "convert/authorship.hpp"
+#include "convert/choose_family.hpp"
 #include "convert/configuration.hpp"
 #include "convert/metadata_keys.hpp"
+#include "convert/other_part.hpp"
 #include "convert/rope.hpp"
 #include "convert/scope.hpp"
+#include "convert/tensor_names.hpp"
 #include "convert/value.hpp"
 #include "convert/vocabulary.hpp"
 #include "core/checked.hpp"
@@ -32,10 +35,6 @@ constexpr std::uint32_t kQuantizationVersion = 2;
 constexpr std::uint64_t kMaxGenerated = 65536;  // values of a tensor made of the configuration
 constexpr std::uint64_t kMaxStacked = 4096;
 constexpr std::uint64_t kPiece = std::uint64_t{1} << 18;  // blocks that are compared at once
-constexpr std::size_t kNearest = 5;                       // of the classes that a message names
-constexpr std::size_t kLongestClass = 100;
-constexpr std::size_t kOrdinaryEnding = 11;  // "ForCausalLM"
-constexpr std::uint64_t kMaxFamilyBytes = std::uint64_t{1} << 20;
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
@@ -44,44 +43,13 @@ bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
-// What no text model needs: other modalities' parts, and buffers that are computed.
-constexpr std::string_view kDropped[] = {"mlp*",
-                                         "vit.*",
-                                         "vpm.*",
-                                         "siglip2.*",
-                                         "conformer.*",
-                                         "merger.*",
-                                         "resampler.*",
-                                         "sound_encoder.*",
-                                         "sound_projection.*",
-                                         "speech_embeddings.*",
-                                         "*visual.*",
-                                         "*vision.*",
-                                         "*audio.*",
-                                         "*talker.*",
-                                         "*vision_*",
-                                         "*audio_*",
-                                         "*token2wav.*",
-                                         "*code2wav.*",
-                                         "*projector.*",
-                                         "*pre_mm_projector_norm*",
-                                         "*image_newline*",
-                                         "*view_seperator*",
-                                         "*patch_embed*",
-                                         "*patch_merger.*",
-                                         "*patch_merge_mlp.*",
-                                         "*model.connector.*",
-                                         "*.attention.masked_bias",
-                                         "*.attention.bias",
-                                         "*.rotary_emb.inv_freq"};
-
 // Weights that stay F32 although they have two or more dimensions (without "blk.N.").
 constexpr std::string_view kKeptF32[] = {
     "ffn_gate_inp",       "ffn_gate_inp_shexp", "position_embd",     "token_types",
     "ssm_conv1d",         "shortconv.conv",     "time_mix_first",    "time_mix_w1",
     "time_mix_w2",        "time_mix_decay_w1",  "time_mix_decay_w2", "time_mix_lerp_fused",
     "altup_correct_coef", "altup_predict_coef", "ssm_conv1d_q",      "ssm_conv1d_k",
-    "ssm_conv1d_v",       "indexer.proj"};
+    "ssm_conv1d_v",       "indexer.proj",       "v.position_embd"};
 
 // Types that a family's tensors may have: weights, numbers that are cast, and blocks that are kept.
 constexpr DType kConverted[] = {DType::f32, DType::f16,     DType::bf16, DType::f64,
@@ -95,89 +63,19 @@ bool follows_file_type(std::string_view name, std::size_t rank) {
   return std::find(std::begin(kKeptF32), std::end(kKeptF32), name) == std::end(kKeptF32);
 }
 
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-  for (std::size_t at = text.find(what); at != std::string::npos;
-       at = text.find(what, at + with.size()))
-    text.replace(at, what.size(), with);
-  return text;
-}
-
-// Numbers and sizes in braces: "{n}", "{n+num_hidden_layers}".
-std::string filled_in(std::string_view text, const Scope& scope, const Family& family,
-                      Numbers numbers) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t open = text.find('{'), close = text.find('}', open);
-    if (close == std::string_view::npos) return out.append(text);
-    out += text.substr(0, open);
-    const std::string_view word = text.substr(open + 1, close - open - 1);
-    const auto number =
-        word == "n" && !numbers.empty()
-            ? std::optional<std::uint64_t>(numbers[0])
-            : scope.size(parse_expression(word, family.name, std::nullopt), numbers);
-    out += std::to_string(number.value_or(0));
-    text.remove_prefix(close + 1);
-  }
-  return out;
-}
-
-std::string renamed(std::string name, const Family& family, const Scope& scope) {
-  if (constexpr std::string_view old = "e_score_correction_bias"; ends_with(name, old))
-    name.replace(name.size() - old.size(), old.size(), "e_score_correction.bias");
-  name = replaced(std::move(name), "language_model.", "");
-  for (const RenameRule& rule : family.renames) {
-    if (!scope.holds(rule.when)) continue;
-    if (!rule.anywhere.empty()) {
-      name = replaced(std::move(name), rule.anywhere, rule.to);
-    } else if (!rule.suffix.empty()) {
-      if (ends_with(name, rule.suffix))
-        name.replace(name.size() - rule.suffix.size(), rule.suffix.size(), rule.to);
-    } else if (starts_with(name, rule.prefix)) {
-      name.replace(0, rule.prefix.size(), filled_in(rule.to, scope, family, {}));
-    }
-  }
-  return name;
-}
-
-// "a.12.b" -> "a.{}.b" and 12. Numbers are in canonical decimal, so that the way back is unique.
-struct Pattern {
-  std::string text;
-  std::vector<std::uint64_t> numbers;
-};
-
-Pattern pattern_of(std::string_view name) {
-  Pattern out;
-  while (true) {
-    const std::string_view word = name.substr(0, name.find('.'));
-    const bool number = !word.empty() && word.size() <= 6 && (word == "0" || word.front() != '0') &&
-                        word.find_first_not_of("0123456789") == std::string_view::npos;
-    if (number) {
-      std::uint64_t value = 0;
-      for (const char c : word) value = value * 10 + static_cast<std::uint64_t>(c - '0');
-      out.numbers.push_back(value);
-      out.text += "{}";
-    } else {
-      out.text += word;
-    }
-    if (word.size() == name.size()) return out;
-    out.text += '.';
-    name.remove_prefix(word.size() + 1);
-  }
-}
-
 class Converter {
  public:
   Converter(const Family& family, const Scope& scope, const Source& source,
-            const OpenOptions& options)
+            const OpenOptions& options, const OtherPart& other)
       : family_(family),
         scope_(scope),
         source_(source),
         options_(options),
+        other_(other),
+        rules_(family, scope),
         layers_(scope.layers()),
         experts_(scope.experts()) {
     for (const TensorRule& rule : family.tensors) {
-      rules_[replaced(replaced(replaced(rule.from, "{n}", "{}"), "{e}", "{}"), "{i}", "{}")]
-          .push_back(&rule);
       if (rule.to + ".weight" == family.embedding && !rule.shape.empty())
         vocabulary_size_ = rule.shape[0].text;
       stacks_of_group_[rule.group] += stack_of(rule) != nullptr && scope.holds(rule.when);
@@ -195,6 +93,7 @@ class Converter {
     refuse_missing();
     model.tensors = std::move(tensors_);
     model.ignored = std::move(ignored_);
+    model.other_part = std::move(other_part_);
   }
 
  private:
@@ -235,46 +134,33 @@ class Converter {
 
   void take(std::size_t index) {
     const SourceTensor& tensor = source_.tensors()[index];
-    const std::string name = renamed(tensor.name, family_, scope_);
-    Pattern pattern = pattern_of(name);
-    const auto dropped = [&](const DropRule& rule) {
-      return matches_glob(rule.name, name) && scope_.holds(rule.when, pattern.numbers) &&
-             (!rule.zero || require_zeros(index)) &&
+    const TensorNames::Found found = rules_.find(tensor.name, [&](const DropRule& rule) {
+      return (!rule.zero || require_zeros(index)) &&
              (rule.equal_to.empty() || equals(index, rule.equal_to));
-    };
-    if (std::any_of(std::begin(kDropped), std::end(kDropped),
-                    [&](std::string_view glob) { return matches_glob(glob, name); }) ||
-        std::any_of(family_.drop.begin(), family_.drop.end(), dropped)) {
-      ignored_.push_back(tensor.name);
-      return;
-    }
-    std::string_view suffix;
-    auto found = rules_.find(pattern.text);
-    for (const std::string_view end : {".weight", ".bias"})
-      if (found == rules_.end() && ends_with(name, end)) {
-        suffix = end;
-        pattern = pattern_of(std::string_view(name).substr(0, name.size() - end.size()));
-        found = rules_.find(pattern.text);
-      }
+    });
+    const NamePattern& pattern = found.pattern;
     bool known = false, emitted = false;
-    if (found != rules_.end())
-      for (const TensorRule* rule : found->second) {
+    if (found.rules != nullptr)
+      for (const TensorRule* rule : *found.rules) {
         if (!fits(*rule, pattern.numbers) || !scope_.holds(rule->when, pattern.numbers)) continue;
         known = true;
         if (rule->to.empty()) continue;
         emitted = true;
-        check_source(tensor);
-        check_shape(*rule, tensor, suffix == ".bias", pattern.numbers);
+        check_source(tensor, *rule);
+        check_shape(*rule, tensor, found.suffix == ".bias", pattern.numbers);
         transform(*rule, index,
-                  filled_in(rule->to, scope_, family_, pattern.numbers) + std::string(suffix),
+                  filled_in(rule->to, scope_, family_, pattern.numbers) + std::string(found.suffix),
                   pattern.numbers);
       }
     const auto wanted = [&](const std::string& glob) { return matches_glob(glob, tensor.name); };
-    if (!known &&
-        std::none_of(options_.ignore_unmapped.begin(), options_.ignore_unmapped.end(), wanted))
-      unmapped_.push_back(index);
-    else if (!emitted)
+    if (emitted) return;
+    if (!known && other_.has(tensor.name))
+      other_part_.push_back(tensor.name);
+    else if (known || found.dropped ||
+             std::any_of(options_.ignore_unmapped.begin(), options_.ignore_unmapped.end(), wanted))
       ignored_.push_back(tensor.name);
+    else
+      unmapped_.push_back(index);
   }
 
   // The values of a tensor as they are stored, in pieces; false from `visit` ends it.
@@ -309,7 +195,7 @@ class Converter {
   bool equals(std::size_t index, const std::string& other) const {
     const auto& tensors = source_.tensors();
     const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const SourceTensor& t) {
-      return renamed(t.name, family_, scope_) == other;
+      return rules_.find(t.name).name == other;
     });
     if (found == tensors.end() || found->type != tensors[index].type ||
         !std::equal(found->shape.dims().begin(), found->shape.dims().end(),
@@ -328,12 +214,12 @@ class Converter {
     return same;
   }
 
-  void check_source(const SourceTensor& tensor) const {
+  void check_source(const SourceTensor& tensor, const TensorRule& rule) const {
     if (!std::count(std::begin(kConverted), std::end(kConverted), tensor.type))
       fail(ErrorCode::QZ03, path_of(tensor), tensor.type_offset,
            "tensor " + quoted(tensor.name) + " has a type that is not converted",
            std::string(info(tensor.type).name));
-    if (tensor.shape.rank() > kMaxRank)
+    if (tensor.shape.rank() > kMaxRank && rule.steps.empty())
       fail(ErrorCode::QZ06, path_of(tensor), tensor.shape_offset,
            "tensor " + quoted(tensor.name) + " has too many dimensions", tensor.shape.text(),
            "at most 4");
@@ -575,12 +461,15 @@ class Converter {
              "at most " + std::to_string(gguf::kMaxTensorName) + " bytes");
     if (!names_.insert(name).second)
       refuse(ErrorCode::QZ05, "two tensors have the output name " + quoted(name), {});
+    if (value->shape.rank() > kMaxRank)
+      refuse(ErrorCode::QZ06, "tensor " + quoted(name) + " has too many dimensions", "at most 4");
     ModelTensor out;
     out.name = name;
     out.shape = value->shape;
     out.follows_file_type = (follows_file_type(name, out.shape.rank()) ||
                              (rule != nullptr && rule->follows_file_type)) &&
                             !(rule != nullptr && rule->store);
+    out.f16_in_f16_files = rule != nullptr && rule->f16_in_f16_files && out.shape.rank() > 1;
     out.stored_type =
         rule != nullptr && out.shape.rank() > 1 ? rule->store.value_or(DType::f32) : DType::f32;
     if (value->type == DType::mxfp4) {
@@ -628,7 +517,8 @@ class Converter {
   const Scope& scope_;
   const Source& source_;
   const OpenOptions& options_;
-  std::unordered_map<std::string, std::vector<const TensorRule*>> rules_;  // by pattern
+  const OtherPart& other_;
+  const TensorNames rules_;
   std::string vocabulary_size_;  // the expression of the embedding's rows
   std::map<std::string, std::size_t> stacks_of_group_;
   std::uint64_t layers_ = 0, experts_ = 0;
@@ -638,7 +528,7 @@ class Converter {
       stacks_;
   std::vector<ModelTensor> tensors_;
   std::unordered_set<std::string> names_;
-  std::vector<std::string> ignored_;
+  std::vector<std::string> ignored_, other_part_;
   std::vector<std::size_t> unmapped_;
 };
 
@@ -648,6 +538,7 @@ DType intermediate_type(const Model& model, const OpenOptions& options) {
   if (options.outtype_auto) {
     // The reference looks at the first tensor in file order that is not F32.
     std::unordered_set<std::string_view> ignored(model.ignored.begin(), model.ignored.end());
+    ignored.insert(model.other_part.begin(), model.other_part.end());
     for (const SourceTensor& tensor : model.source->tensors())
       if (tensor.shape.rank() >= 2 && ignored.count(tensor.name) == 0 &&
           (tensor.type == DType::bf16 || tensor.type == DType::f16))
@@ -660,6 +551,11 @@ DType intermediate_type(const Model& model, const OpenOptions& options) {
     if (common && *common != tensor.value->type) return DType::f32;
     common = tensor.value->type;
   }
+  if (common == DType::f16 &&
+      std::any_of(model.tensors.begin(), model.tensors.end(), [](const ModelTensor& tensor) {
+        return tensor.f16_in_f16_files && tensor.value->type != DType::f16;
+      }))
+    return DType::f32;
   return common == DType::bf16 || common == DType::f16 ? *common : DType::f32;
 }
 
@@ -699,81 +595,20 @@ std::vector<VocabularyRoute> routes_of(const Family& family, const Scope& scope)
   return routes;
 }
 
-std::size_t common_run(std::string_view a, std::string_view b) {
-  a = a.substr(0, kLongestClass);
-  std::vector<std::size_t> row(b.size() + 1);
-  std::size_t longest = 0;
-  for (const char c : a)
-    for (std::size_t j = b.size(); j > 0; --j) {
-      row[j] = c == b[j - 1] ? row[j - 1] + 1 : 0;
-      // What nearly every name ends with says nothing.
-      if (j <= b.size() - std::min(b.size(), kOrdinaryEnding)) longest = std::max(longest, row[j]);
-    }
-  return longest;
-}
-
-Family family_from_file(const std::string& path, Warnings& warnings) {
-  const std::size_t slash = path.rfind('/');
-  const Directory beside(slash == std::string::npos ? "." : path.substr(0, slash + 1), true);
-  auto text = beside.read(path.substr(slash == std::string::npos ? 0 : slash + 1), kMaxFamilyBytes);
-  if (!text) fail(ErrorCode::IO01, path, std::nullopt, "cannot open the family file");
-  return parse_family(std::move(*text), path, warnings);
-}
-
-Family choose_family(const Configuration& configuration, const OpenOptions& options,
-                     Warnings& warnings) {
-  if (options.family_file) return family_from_file(*options.family_file, warnings);
-  if (const Family* family = find_family(configuration.model())) return *family;
-  // Class names differ in what they are built of: the longest common run of letters says what is
-  // nearest.
-  std::vector<std::pair<std::size_t, std::string>> known;
-  for (const Family& family : builtin_families())
-    for (const std::string& model : family.models)
-      known.emplace_back(common_run(configuration.model(), model), model);
-  std::stable_sort(known.begin(), known.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
-  known.resize(std::min(known.size(), kNearest));
-  std::string nearest;
-  for (const auto& entry : known) nearest += (nearest.empty() ? "" : ", ") + entry.second;
-  configuration.refuse_model(
-      "no built-in family knows this model class; --family FILE describes it, --tensors-only "
-      "quantizes its tensors by shape, under their own names",
-      "for example " + nearest);
-}
-
-// The shape of a tensor whose leading dimensions were folded to be written (decision 30). The same
-// key also records shapes cut into other rows; those are not this project's to restore.
-std::optional<Shape> original_shape(const Metadata& metadata, const SourceTensor& tensor) {
-  const auto* array = metadata.get<MetaArray>("comfy.gguf.orig_shape." + tensor.name);
-  const auto* stated = array ? std::get_if<std::vector<std::int32_t>>(array) : nullptr;
-  if (!stated || stated->size() <= kMaxRank || stated->size() > Shape::kMaxRank ||
-      std::any_of(stated->begin(), stated->end(), [](std::int32_t d) { return d < 1; }))
-    return std::nullopt;
-  // Folding undone must be folding: the last dimensions stay, whatever the product.
-  const auto dims = tensor.shape.dims();
-  std::vector<std::uint64_t> original(stated->begin(), stated->end());
-  std::uint64_t left = tensor.shape.values();
-  for (const std::uint64_t d : original) {
-    if (left % d != 0) return std::nullopt;
-    left /= d;
-  }
-  if (left != 1 || dims.empty() || original.back() != dims.back()) return std::nullopt;
-  return Shape(original);
-}
-
 }  // namespace
 
 Model convert_directory(const Directory& directory, const std::string& directory_name,
                         std::shared_ptr<const Source> source, const OpenOptions& options,
                         Warnings& warnings) {
-  Configuration configuration(directory, warnings);
+  const FamilyPart part = options.projector ? FamilyPart::projector : FamilyPart::language_model;
+  Configuration configuration(directory, part, warnings);
   const Family family = choose_family(configuration, options, warnings);
   const Scope scope(family, configuration, directory, *source);
+  for (const Expression& field : family.required) scope.size(field);
+  configuration.inject(family, scope);
   for (const Expression& field : family.required)
     if (!scope.evaluate(field))
       fail(ErrorCode::CF02, configuration.file(), std::nullopt, quoted(field.text) + " is missing");
-  for (const Expression& field : family.required) scope.size(field);
-  configuration.inject(family, scope);
   for (const Expression& relation : family.relations) scope.evaluate(relation);
   for (const Refusal& refusal : family.refusals)
     if (scope.holds(refusal.when))
@@ -786,11 +621,14 @@ Model convert_directory(const Directory& directory, const std::string& directory
   model.kind = ModelKind::converted;
   model.architecture = architecture;
   model.family = family.name;
-  Converter(family, scope, *model.source, options).run(model);
+  model.projector = options.projector;
+  const OtherPart other(part, directory, *model.source);
+  Converter(family, scope, *model.source, options, other).run(model);
   model.intermediate = intermediate_type(model, options);
   std::uint64_t embedding_rows = 0;
   for (ModelTensor& tensor : model.tensors) {
-    if (tensor.follows_file_type) tensor.stored_type = model.intermediate;
+    if (tensor.follows_file_type || (tensor.f16_in_f16_files && model.intermediate == DType::f16))
+      tensor.stored_type = model.intermediate;
     if (tensor.name == family.embedding) embedding_rows = tensor.shape.dims()[0];
   }
 
@@ -801,7 +639,7 @@ Model convert_directory(const Directory& directory, const std::string& directory
   };
   metadata.append("general.architecture", architecture);
   family_keys(family.first_keys);
-  metadata.append("general.type", std::string("model"));
+  metadata.append("general.type", std::string(options.projector ? "mmproj" : "model"));
   append_sampling(directory, metadata, warnings);
   append_authorship(
       {directory, directory_name, configuration.raw(), options.model_name, count_parameters(model)},
@@ -809,27 +647,11 @@ Model convert_directory(const Directory& directory, const std::string& directory
   family_keys(family.keys);
   metadata.append("general.quantization_version", kQuantizationVersion);
   family_keys(family.vocabulary_keys);
-  append_vocabulary({directory, configuration.root(), routes_of(family, scope), embedding_rows,
-                     options.pre_tokenizer, family.special_tokens},
-                    metadata, warnings);
+  if (!options.projector)
+    append_vocabulary({directory, configuration.root(), routes_of(family, scope), embedding_rows,
+                       options.pre_tokenizer, family.special_tokens},
+                      metadata, warnings);
   family_keys(family.last_keys);
-  return model;
-}
-
-Model take_unconverted(std::shared_ptr<const Source> source) {
-  Model model;
-  model.kind = ModelKind::unconverted;
-  model.architecture = "unknown";
-  model.source = std::move(source);
-  for (std::size_t i = 0; i < model.source->tensors().size(); ++i) {
-    ModelTensor out;
-    out.name = model.source->tensors()[i].name;
-    out.source_tensors = {i};
-    out.value = read_tensor(*model.source, i);
-    out.shape = out.value->shape;
-    out.stored_type = out.value->type;
-    model.tensors.push_back(std::move(out));
-  }
   return model;
 }
 
@@ -868,33 +690,6 @@ Model convert_tensors_only(std::shared_ptr<const Source> source, const OpenOptio
       if (tensor.follows_file_type) tensor.stored_type = model.intermediate;
   model.metadata.append("general.file_type", file_type_of(model.intermediate));
   model.metadata.append("general.quantization_version", kQuantizationVersion);
-  return model;
-}
-
-Model take_gguf(std::shared_ptr<const Source> source) {
-  Model model;
-  model.kind = ModelKind::gguf;
-  model.source = std::move(source);
-  model.metadata = model.source->metadata();
-  constexpr std::string_view kArchitecture = "general.architecture";
-  const auto* architecture = model.metadata.get<std::string>(kArchitecture);
-  model.architecture = architecture ? *architecture : "unknown";
-  if (model.metadata.find(kArchitecture) && (!architecture || architecture->empty())) {
-    fail(ErrorCode::GG24, std::string(model.source->path()),
-         model.source->metadata_offset(kArchitecture), "general.architecture is no name");
-  }
-  for (std::size_t i = 0; i < model.source->tensors().size(); ++i) {
-    const SourceTensor& tensor = model.source->tensors()[i];
-    ModelTensor out;
-    out.name = tensor.name;
-    out.stored_type = tensor.type;
-    out.value = read_tensor(*model.source, i);
-    if (const auto original = original_shape(model.metadata, tensor))
-      out.value = reshape(out.value, *original);
-    out.shape = out.value->shape;
-    out.source_tensors = {i};
-    model.tensors.push_back(std::move(out));
-  }
   return model;
 }
 

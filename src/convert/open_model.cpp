@@ -152,6 +152,9 @@ Model open_unconverted(const std::string& path, const OpenOptions& options, Warn
 Model open_model(const std::string& path, const OpenOptions& options, Warnings& warnings) {
   Opened opened = open(path, options, warnings);
   Model model;
+  if (options.projector && opened.directory == nullptr)
+    fail(ErrorCode::CF07, path, {},
+         "--mmproj reads a model directory with a config.json, and this is none");
   if (opened.kind == InputKind::gguf) {
     model = take_gguf(std::move(opened.source));
     if (options.model_name) model.metadata.set("general.name", *options.model_name);

@@ -391,6 +391,29 @@ Operand Scope::operand_of(const Json& value) const {
   return {};
 }
 
+Json Scope::side_file(std::string_view name) const {
+  auto& document = files_[std::string(name)];
+  const std::string file = std::string(name) + ".json";
+  if (!document)
+    document = JsonDocument::parse(directory_.read(file, kMaxSideFile).value_or("{}"),
+                                   directory_.path_of(file), {}, nullptr);
+  return document->root();
+}
+
+std::optional<Json> Scope::preprocessor(std::string_view key) const {
+  constexpr std::pair<std::string_view, std::string_view> kPlaces[] = {
+      {"processor_config", "image_processor"},
+      {"processor_config", {}},
+      {"preprocessor_config", "media_proc_cfg"},
+      {"preprocessor_config", {}}};
+  for (const auto& [file, inner] : kPlaces) {
+    std::optional<Json> place = side_file(file);
+    if (!inner.empty() && place->is_object()) place = place->find(inner);
+    if (place && place->is_object() && place->find(key)) return place;
+  }
+  return std::nullopt;
+}
+
 Operand Scope::field(std::string_view name) const {
   if (name == "layers") return integer(static_cast<std::int64_t>(layers()), {});
   if (name == "experts") return integer(static_cast<std::int64_t>(experts()), {});
@@ -415,13 +438,15 @@ Operand Scope::field(std::string_view name) const {
     }
   } else if (head == "raw") {
     value = configuration_.raw();
+  } else if (head == "text") {
+    // Of text_config, else the outer field: what a projector asks of its language model.
+    const std::string_view key = rest.substr(0, rest.find('.'));
+    const auto inner = configuration_.raw().find("text_config");
+    value = inner && inner->is_object() && inner->find(key) ? inner : configuration_.raw();
+  } else if (head == "preprocessor") {
+    value = preprocessor(rest.substr(0, rest.find('.')));
   } else if (head == "tokenizer" || head == "tokenizer_config" || head == "generation_config") {
-    auto& document = files_[std::string(head)];
-    const std::string file = std::string(head) + ".json";
-    if (!document)
-      document = JsonDocument::parse(directory_.read(file, kMaxSideFile).value_or("{}"),
-                                     directory_.path_of(file), {}, nullptr);
-    value = document->root();
+    value = side_file(head);
   } else {
     value = configuration_.find(head);
   }

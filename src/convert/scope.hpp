@@ -6,6 +6,10 @@
 //   labelled            a classifier with labels of its own
 //   rope.X              a parameter of the rotary embeddings, wherever it is kept
 //   raw.X               config.json without anything put into it
+//   text.X              of a projector: a field of its language model, as config.json has it
+//   preprocessor.X      how images are prepared: of processor_config.json's image_processor, of
+//   that
+//                       file, or of preprocessor_config.json, whichever has it
 //   tokenizer.X, tokenizer_config.X, generation_config.X   fields of those files
 #pragma once
 
@@ -72,6 +76,9 @@ class Scope {
  private:
   class Evaluation;
   Operand field(std::string_view name) const;
+  Json side_file(std::string_view name) const;  // "{}" if there is none
+  // The object that has the field, if any.
+  std::optional<Json> preprocessor(std::string_view key) const;
   Operand operand_of(const Json& value) const;
 
   const Family& family_;

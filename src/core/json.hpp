@@ -70,6 +70,7 @@ class Json {
   // The key of a member of an object, and where it stands.
   std::string_view key() const noexcept;
   std::uint64_t key_offset() const noexcept;
+  const JsonDocument* document() const noexcept { return document_; }  // that it is a part of
   // "/a/0/b": for messages.
   std::string pointer() const;
 

@@ -32,7 +32,19 @@ bool is_float(DType type) noexcept {
 // Whether the output is the reference converter's file rather than the quantizer's.
 bool is_converter_output(const Model& model, const Recipe& recipe) noexcept {
   const Preset& preset = *recipe.target.preset;
-  return model.kind != ModelKind::gguf && (keeps_types(preset) || is_float(preset.default_type));
+  return model.kind != ModelKind::gguf &&
+         (keeps_types(preset) || is_float(preset.default_type) ||
+          (model.projector && preset.default_type == DType::q8_0 && recipe.tensor_types.empty()));
+}
+
+// The type of a tensor in the converter's file. A projector's is also made in Q8_0, where what has
+// no whole blocks is F16.
+DType converter_type(const ModelTensor& tensor, const Preset& preset) noexcept {
+  if (keeps_types(preset)) return tensor.stored_type;
+  const DType type = preset.default_type;
+  if (tensor.f16_in_f16_files) return type == DType::f16 ? DType::f16 : DType::f32;
+  if (!tensor.follows_file_type) return tensor.stored_type;
+  return tensor.shape.row_values() % info(type).block_values == 0 ? type : DType::f16;
 }
 
 // Ranks above four do not exist in GGUF: leading dimensions are folded into one.
@@ -444,11 +456,18 @@ Plan make_plan(const Model& model, const Recipe& recipe, Warnings& warnings,
     planned.source_type = source_type(model, tensor);
     planned.stored_type = tensor.stored_type;
     if (converter) {
-      planned.type = tensor.follows_file_type && !keeps_types(preset) ? preset.default_type
-                                                                      : tensor.stored_type;
+      planned.type = converter_type(tensor, preset);
+      if (tensor.follows_file_type && !keeps_types(preset) && planned.type != preset.default_type) {
+        planned.wanted = preset.default_type;
+        planned.substitution =
+            "rows of " + std::to_string(tensor.shape.row_values()) + " values are not whole blocks";
+      }
       planned.rule = tensor.follows_file_type ? "the file's type" : "kept by the converter";
     } else {
       Decision& decision = decisions[i];
+      // llama.cpp reads these of a projector in their own type only.
+      const bool fixed = model.projector && !tensor.follows_file_type;
+      if (fixed) decision = {tensor.stored_type, "kept by the converter", false, {}, {}};
       planned.type = decision.type;
       planned.rule = std::move(decision.rule);
       planned.wanted = decision.wanted;

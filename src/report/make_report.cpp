@@ -90,13 +90,17 @@ Report make_report(const Model& model, const Plan& plan) {
       report.notes.push_back(std::to_string(tensors) + " tensors became " +
                              std::string(info(type).name) +
                              " exactly: their values lie on its grid");
-  if (!model.ignored.empty()) {
+  const auto note_names = [&](const std::vector<std::string>& sources, const std::string& what) {
+    if (sources.empty()) return;
     std::string names;
-    for (const std::string& name : model.ignored)
-      names += (names.empty() ? "" : ", ") + escape(name);
-    report.notes.push_back(std::to_string(model.ignored.size()) +
-                           " source tensors are not in the output, by rule or request: " + names);
-  }
+    for (const std::string& name : sources) names += (names.empty() ? "" : ", ") + escape(name);
+    report.notes.push_back(std::to_string(sources.size()) + what + names);
+  };
+  note_names(model.other_part,
+             model.projector
+                 ? " source tensors are the language model's, which is made without --mmproj: "
+                 : " source tensors are the vision part's, which --mmproj writes: ");
+  note_names(model.ignored, " source tensors are not in the output, by rule or request: ");
   const auto requantized = static_cast<std::size_t>(std::count_if(
       report.tensors.begin(), report.tensors.end(),
       [](const TensorReport& t) { return !t.copied && is_quantized(t.source_type); }));

@@ -9,10 +9,15 @@ namespace quantize {
 namespace {
 
 TEST(Family, BuiltInFamiliesAreFoundByModelName) {
-  std::set<std::string> models;
+  std::set<std::pair<FamilyPart, std::string>> models;
   for (const Family& family : builtin_families())
     for (const std::string& model : family.models)
-      EXPECT_TRUE(models.insert(model).second) << model << " belongs to two families";
+      EXPECT_TRUE(models.emplace(family.part, model).second)
+          << model << " belongs to two families of one part";
+  ASSERT_NE(find_family("LlavaForConditionalGeneration", FamilyPart::projector), nullptr);
+  EXPECT_EQ(find_family("LlavaForConditionalGeneration", FamilyPart::projector)->name,
+            "llava-vision");
+  EXPECT_EQ(find_family("LlavaForConditionalGeneration")->name, "llama");
   ASSERT_NE(find_family("MistralForCausalLM"), nullptr);
   EXPECT_EQ(find_family("MistralForCausalLM")->architectures[0].word, "llama");
   EXPECT_EQ(find_family("BertModel")->architectures[0].word, "bert");

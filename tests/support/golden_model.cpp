@@ -88,7 +88,7 @@ void write_described_model(const nlohmann::ordered_json& description, const fs::
   for (const fs::directory_entry& entry : fs::directory_iterator(tokenizer)) {
     const std::string name = entry.path().filename().string();
     if (name != "config.json" && name != "case.json" && name != "keys.json")
-      fs::copy_file(entry.path(), folder / name);
+      fs::copy_file(entry.path(), folder / name, fs::copy_options::overwrite_existing);
   }
   Weights weights;
   testing::SafetensorsBuilder file;

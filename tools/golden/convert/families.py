@@ -26,7 +26,7 @@ import torch  # noqa: E402
 from conversion import ModelBase, ModelType, get_model_architecture, get_model_class  # noqa: E402
 
 FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16,
-              "bf16": gguf.LlamaFileType.MOSTLY_BF16}
+              "bf16": gguf.LlamaFileType.MOSTLY_BF16, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 EAGER = {"jais", "command-r7b"}  # the reference reads values of theirs while it plans: it stops unless told --no-lazy
 
 
@@ -58,7 +58,9 @@ def convert(name, description, work):
     """The reference's file for the described model."""
     folder = work / name
     write_model(description, folder)
-    kind = get_model_class(get_model_architecture(ModelBase.load_hparams(folder, False), ModelType.TEXT))
+    projector = description.get("part") == "projector"
+    part = ModelType.MMPROJ if projector else ModelType.TEXT
+    kind = get_model_class(get_model_architecture(ModelBase.load_hparams(folder, False), part), mmproj=projector)
     if name == "baichuan":
         not_endless(kind)
     with torch.inference_mode():

@@ -49,6 +49,8 @@ def main():
     golden = json.loads(OUT.read_text()) if OUT.exists() else {}
     failed = []
     for name, description in families.described_models(sys.argv[3:]).items():
+        if description.get("part"):
+            continue
         with tempfile.TemporaryDirectory() as work:
             work = pathlib.Path(work)
             source, target = families.convert(name, description, work), work / "quantized.gguf"

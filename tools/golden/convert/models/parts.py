@@ -3,7 +3,8 @@ folder of tests/golden/tokenizers, and every tensor's name and shape. Here: what
 MODELS = {}
 
 
-def model(name, kind, tokenizer, config, tensors, dtype="BF16", pre=None, outtype="bf16", files=None):
+def model(name, kind, tokenizer, config, tensors, dtype="BF16", pre=None, outtype="bf16", files=None, part="language_model"):
+    """part: "projector" for what --mmproj writes."""
     config = {"architectures": [kind], **config}
     rows = []
     for key, shape, *more in tensors:
@@ -14,6 +15,15 @@ def model(name, kind, tokenizer, config, tensors, dtype="BF16", pre=None, outtyp
         rows.append([key, list(shape)] + more)
     MODELS[name] = {"config": config, "tokenizer": tokenizer, "pre": pre, "dtype": dtype, "outtype": outtype,
                     "files": files or {}, "tensors": rows}
+    if part != "language_model":
+        MODELS[name]["part"] = part
+
+
+def multimodal(name, kind, tokenizer, config, tensors, projector=("bf16",), **more):
+    """One directory and the files that are made of it: the language model, and the projector in each of the types."""
+    model(name, kind, tokenizer, config, tensors, **more)
+    for outtype in projector:
+        model(f"{name}-mmproj-{outtype}", kind, tokenizer, config, tensors, part="projector", **{**more, "outtype": outtype})
 
 
 def layers(count, rows, prefix="model.layers.", start=0):
