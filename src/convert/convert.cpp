@@ -532,37 +532,6 @@ class Converter {
   std::vector<std::size_t> unmapped_;
 };
 
-// The type of the intermediate file (decision: nothing is lost unless the user asks for it).
-DType intermediate_type(const Model& model, const OpenOptions& options) {
-  if (options.outtype) return *options.outtype;
-  if (options.outtype_auto) {
-    // The reference looks at the first tensor in file order that is not F32.
-    std::unordered_set<std::string_view> ignored(model.ignored.begin(), model.ignored.end());
-    ignored.insert(model.other_part.begin(), model.other_part.end());
-    for (const SourceTensor& tensor : model.source->tensors())
-      if (tensor.shape.rank() >= 2 && ignored.count(tensor.name) == 0 &&
-          (tensor.type == DType::bf16 || tensor.type == DType::f16))
-        return tensor.type;
-    return DType::f16;
-  }
-  std::optional<DType> common;
-  for (const ModelTensor& tensor : model.tensors) {
-    if (!tensor.follows_file_type) continue;
-    if (common && *common != tensor.value->type) return DType::f32;
-    common = tensor.value->type;
-  }
-  if (common == DType::f16 &&
-      std::any_of(model.tensors.begin(), model.tensors.end(), [](const ModelTensor& tensor) {
-        return tensor.f16_in_f16_files && tensor.value->type != DType::f16;
-      }))
-    return DType::f32;
-  return common == DType::bf16 || common == DType::f16 ? *common : DType::f32;
-}
-
-std::uint32_t file_type_of(DType type) {
-  return type == DType::bf16 ? 32 : type == DType::f16 ? 1 : 0;
-}
-
 ParameterCounts count_parameters(const Model& model) {
   ParameterCounts counts;
   std::uint64_t experts = 0, tensors = 0;
@@ -596,6 +565,37 @@ std::vector<VocabularyRoute> routes_of(const Family& family, const Scope& scope)
 }
 
 }  // namespace
+
+// The type of the intermediate file (decision: nothing is lost unless the user asks for it).
+DType intermediate_type(const Model& model, const OpenOptions& options) {
+  if (options.outtype) return *options.outtype;
+  if (options.outtype_auto) {
+    // The reference looks at the first tensor in file order that is not F32.
+    std::unordered_set<std::string_view> ignored(model.ignored.begin(), model.ignored.end());
+    ignored.insert(model.other_part.begin(), model.other_part.end());
+    for (const SourceTensor& tensor : model.source->tensors())
+      if (tensor.shape.rank() >= 2 && ignored.count(tensor.name) == 0 &&
+          (tensor.type == DType::bf16 || tensor.type == DType::f16))
+        return tensor.type;
+    return DType::f16;
+  }
+  std::optional<DType> common;
+  for (const ModelTensor& tensor : model.tensors) {
+    if (!tensor.follows_file_type) continue;
+    if (common && *common != tensor.value->type) return DType::f32;
+    common = tensor.value->type;
+  }
+  if (common == DType::f16 &&
+      std::any_of(model.tensors.begin(), model.tensors.end(), [](const ModelTensor& tensor) {
+        return tensor.f16_in_f16_files && tensor.value->type != DType::f16;
+      }))
+    return DType::f32;
+  return common == DType::bf16 || common == DType::f16 ? *common : DType::f32;
+}
+
+std::uint32_t file_type_of(DType type) {
+  return type == DType::bf16 ? 32 : type == DType::f16 ? 1 : 0;
+}
 
 Model convert_directory(const Directory& directory, const std::string& directory_name,
                         std::shared_ptr<const Source> source, const OpenOptions& options,
@@ -652,44 +652,6 @@ Model convert_directory(const Directory& directory, const std::string& directory
                        options.pre_tokenizer, family.special_tokens},
                       metadata, warnings);
   family_keys(family.last_keys);
-  return model;
-}
-
-Model convert_tensors_only(std::shared_ptr<const Source> source, const OpenOptions& options,
-                           Warnings& warnings) {
-  Model model;
-  model.kind = ModelKind::tensors_only;
-  model.architecture = options.architecture.value_or("unknown");
-  model.source = std::move(source);
-  model.metadata.append("general.architecture", model.architecture);
-  for (std::size_t i = 0; i < model.source->tensors().size(); ++i) {
-    const SourceTensor& tensor = model.source->tensors()[i];
-    const std::string& path = model.source->files()[tensor.file].path;
-    ModelTensor out;
-    out.name = tensor.name;
-    out.source_tensors = {i};
-    const bool byte = tensor.type == DType::u8 || tensor.type == DType::boolean;
-    if (!byte && (info(tensor.type).gguf_id < 0 || info(tensor.type).codec == Codec::opaque))
-      fail(ErrorCode::QZ03, path, tensor.type_offset,
-           "tensor " + quoted(tensor.name) + " has a type that GGUF cannot carry",
-           std::string(info(tensor.type).name));
-    out.value = byte ? read_as_i8(*model.source, i) : read_tensor(*model.source, i);
-    out.stored_type = out.value->type;
-    if (tensor.name.size() > gguf::kMaxTensorName)
-      warnings.add(ErrorCode::QZ04, path, tensor.name_offset,
-                   "name " + quoted(tensor.name) + " is longer than most readers accept");
-    out.shape = out.value->shape;
-    const bool real =
-        tensor.type == DType::f32 || tensor.type == DType::f16 || tensor.type == DType::bf16;
-    out.follows_file_type = real && out.shape.rank() >= 2;
-    model.tensors.push_back(std::move(out));
-  }
-  model.intermediate = intermediate_type(model, options);
-  if (options.outtype || options.outtype_auto)
-    for (ModelTensor& tensor : model.tensors)
-      if (tensor.follows_file_type) tensor.stored_type = model.intermediate;
-  model.metadata.append("general.file_type", file_type_of(model.intermediate));
-  model.metadata.append("general.quantization_version", kQuantizationVersion);
   return model;
 }
 

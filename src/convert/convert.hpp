@@ -16,7 +16,14 @@ Model convert_directory(const Directory& directory, const std::string& directory
                         std::shared_ptr<const Source> source, const OpenOptions& options,
                         Warnings& warnings);
 
-// Weights alone: names and shapes stay, numbers keep their type where GGUF has it.
+// The type of the intermediate file (decision: nothing is lost unless the user asks for it), and
+// the number that general.file_type has for it.
+DType intermediate_type(const Model& model, const OpenOptions& options);
+std::uint32_t file_type_of(DType type);
+
+// Weights alone: names and shapes stay, numbers keep their type where GGUF has it. Image and video
+// models that are recognised (arch/image_models.hpp) become what their loaders expect, unless
+// --tensors-only or --arch asks for everything as it is; CF06 for layouts that no loader takes.
 Model convert_tensors_only(std::shared_ptr<const Source> source, const OpenOptions& options,
                            Warnings& warnings);
 

@@ -7,6 +7,9 @@
 
 #include "quantize/escape.hpp"
 
+#include "arch/image_models.hpp"
+#include "plan/image_rules.hpp"
+
 namespace quantize {
 namespace {
 
@@ -353,13 +356,16 @@ std::optional<DType> substitute_for(DType type) noexcept {
   }
 }
 
-void fit_to_shape(const RuleTensor& tensor, Decision& decision) {
+// Image models have no substitutes: what does not fit stays F16.
+void fit_to_shape(const RuleTensor& tensor, bool image, Decision& decision) {
   const std::uint64_t row = tensor.shape.row_values();
   const auto fits = [row](DType type) { return row % info(type).block_values == 0; };
   if (fits(decision.type)) return;
   const DType wanted = decision.type;
   DType type = wanted;
-  if (info(wanted).block_values > 32) {
+  if (image) {
+    type = DType::f16;
+  } else if (info(wanted).block_values > 32) {
     const auto other = substitute_for(wanted);
     if (!other) {
       fail(ErrorCode::QZ03, {}, {},
@@ -608,6 +614,8 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
   const bool copy = keeps_types(preset);
   std::vector<Pattern> patterns = compile_patterns(recipe);
   Mixture mixture(tensors, facts, recipe);
+  const ImageModel* image = find_image_model(facts.architecture);
+  ImageMixture image_mixture(preset.name, default_type);
   std::vector<Decision> decisions;
   decisions.reserve(tensors.size());
   for (const RuleTensor& tensor : tensors) {
@@ -622,6 +630,8 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
       decision.rule = "not a weight by its name: kept";
     } else if (is_excluded(tensor.name, recipe.leave_output_tensor)) {
       decision.rule = "small and sensitive: kept";
+    } else if (image && (written_rank(tensor.shape) != 2 || image->is_kept(tensor.name))) {
+      decision.rule = "an image model's input, output or convolution: kept";
     } else {
       decision.quantizable = true;
     }
@@ -645,12 +655,16 @@ std::vector<Decision> decide_types(const std::vector<RuleTensor>& tensors, const
         decision.rule = "--tensor-type " + pattern->text;
       } else if (pure) {
         decision.rule = "--pure: the same type for all";
+      } else if (image) {
+        const ImageChoice choice = image_mixture.choose(tensor.name);
+        decision.type = choice.type;
+        if (!choice.reason.empty()) decision.rule = choice.reason;
       } else {
         const Choice choice = mixture.choose(tensor, category);
         decision.type = choice.type;
         if (!choice.reason.empty()) decision.rule = choice.reason;
       }
-      fit_to_shape(tensor, decision);
+      fit_to_shape(tensor, image != nullptr, decision);
     }
     decisions.push_back(std::move(decision));
   }

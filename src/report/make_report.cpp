@@ -78,7 +78,10 @@ Report make_report(const Model& model, const Plan& plan) {
   }
 
   if (model.kind == ModelKind::tensors_only) {
-    report.notes.emplace_back("tensors only: names kept, no model configuration was converted");
+    report.notes.push_back(model.family.empty()
+                               ? "tensors only: names kept, no model configuration was converted"
+                               : "a " + model.family +
+                                     " model by the names of its tensors, which are kept");
   }
   for (std::string& note : report::source_notes(*model.source))
     report.notes.push_back(std::move(note));
