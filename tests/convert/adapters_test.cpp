@@ -192,10 +192,10 @@ TEST(Adapters, MergeIntoDecodedCheckpoints) {
     for (std::size_t i = 0; i < before.size(); ++i) {
       const std::size_t row = i / static_cast<std::size_t>(columns),
                         column = i % static_cast<std::size_t>(columns);
-      const double sum =
-          double{b[row * 2]} * double{a[column]} +
-          double{b[row * 2 + 1]} * double{a[static_cast<std::size_t>(columns) + column]};
-      ASSERT_EQ(after[i], static_cast<float>(double{before[i]} + sum * 1.5)) << i;
+      const double sum = static_cast<double>(b[row * 2]) * static_cast<double>(a[column]) +
+                         static_cast<double>(b[row * 2 + 1]) *
+                             static_cast<double>(a[static_cast<std::size_t>(columns) + column]);
+      ASSERT_EQ(after[i], static_cast<float>(static_cast<double>(before[i]) + sum * 1.5)) << i;
     }
   }
 }
@@ -229,7 +229,8 @@ TEST(Adapters, LargeProductsAreSumsInOrder) {
         for (std::uint64_t j = 0; j < n; ++j) {
           double sum = 0;
           for (std::uint64_t k = 0; k < kRank; ++k)
-            sum += double{l[row * kRank + k]} * double{r[k * kColumns + column + j]};
+            sum += static_cast<double>(l[row * kRank + k]) *
+                   static_cast<double>(r[k * kColumns + column + j]);
           wrong += sums[j] != sum * 0.75;
         }
       });
