@@ -7,6 +7,10 @@
 namespace quantize {
 namespace {
 
+constexpr std::string_view kUNetKept =
+    "class_embedding. time_embedding. add_embedding. time_embed. label_emb. conv_in. conv_out. "
+    "=input_blocks.0.0.weight =out.2.weight";
+
 // In this order: the first whose signs are there. SD 1 has what every U-Net has, so it comes late.
 constexpr ImageModel kImageModels[] = {
     {"flux",
@@ -72,8 +76,7 @@ constexpr ImageModel kImageModels[] = {
      "",
      "",
      "",
-     "class_embedding. time_embedding. add_embedding. time_embed. label_emb. conv_in. conv_out. "
-     "=input_blocks.0.0.weight =out.2.weight",
+     kUNetKept,
      true},
     {"sd1",
      {"down_blocks.0.downsamplers.0.conv.weight",
@@ -82,8 +85,7 @@ constexpr ImageModel kImageModels[] = {
      "",
      "",
      "",
-     "class_embedding. time_embedding. add_embedding. time_embed. label_emb. conv_in. conv_out. "
-     "=input_blocks.0.0.weight =out.2.weight",
+     kUNetKept,
      true},
     {"lumina2",
      {"cap_embedder.1.weight context_refiner.0.attention.qkv.weight"},

@@ -20,12 +20,14 @@
 #include "core/sha256.hpp"
 #include "formats/readers.hpp"
 #include "support/safetensors_builder.hpp"
+#include "support/source_values.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace quantize {
 namespace {
 
 namespace fs = std::filesystem;
+using test::values_of;
 using Text = nlohmann::json;
 using testing::SafetensorsBuilder;
 using testing::TemporaryDirectory;
@@ -48,15 +50,6 @@ std::size_t find(const Source& source, const std::string& name) {
   return 0;
 }
 
-std::vector<float> values_of(const Source& source, std::size_t tensor, std::uint64_t first,
-                             std::uint64_t count) {
-  const DType type = source.tensors()[tensor].type;
-  std::vector<std::byte> raw(static_cast<std::size_t>(stored_bytes(type, count)));
-  source.read(tensor, stored_bytes(type, first), raw);
-  std::vector<float> out(static_cast<std::size_t>(count));
-  find_quantizer(type)->decode(raw.data(), count, out.data());
-  return out;
-}
 std::vector<float> values_of(const Source& source, const std::string& name) {
   const std::size_t tensor = find(source, name);
   return values_of(source, tensor, 0, source.tensors()[tensor].shape.values());

@@ -16,27 +16,19 @@
 
 #include "core/sha256.hpp"
 #include "support/safetensors_builder.hpp"
+#include "support/source_values.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace quantize {
 namespace {
 
 namespace fs = std::filesystem;
+using test::values_of;
 using Text = nlohmann::json;
 
 fs::path golden() {
   const char* other = std::getenv("QUANTIZE_CHECKPOINTS");
   return other ? fs::path(other) : fs::path(QUANTIZE_TEST_DATA) / "golden/checkpoints";
-}
-
-std::vector<float> values_of(const Source& source, std::size_t tensor, std::uint64_t first,
-                             std::uint64_t count) {
-  const DType type = source.tensors()[tensor].type;
-  std::vector<std::byte> raw(static_cast<std::size_t>(stored_bytes(type, count)));
-  source.read(tensor, stored_bytes(type, first), raw);
-  std::vector<float> out(static_cast<std::size_t>(count));
-  find_quantizer(type)->decode(raw.data(), count, out.data());
-  return out;
 }
 
 std::string hash_as(DType type, const std::vector<float>& values) {

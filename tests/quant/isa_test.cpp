@@ -12,26 +12,14 @@
 
 #include "quantize/selftest.hpp"
 
+#include "support/per_isa.hpp"
 #include "support/quantize_rows.hpp"
 #include "support/random.hpp"
 
 namespace quantize::test {
 namespace {
 
-class IsaTest : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override {
-    for (const Isa& isa : isas()) {
-      if (isa.name == GetParam() && !isa.usable) GTEST_SKIP() << "this CPU lacks " << isa.name;
-    }
-  }
-};
-
-std::vector<std::string> names() {
-  std::vector<std::string> all;
-  for (const Isa& isa : isas()) all.emplace_back(isa.name);
-  return all;
-}
+class IsaTest : public PerIsa {};
 
 // All kinds of rows, in numbers that leave the last batch of blocks short.
 TEST_P(IsaTest, EncodesAsTheDefinitions) {
@@ -149,7 +137,7 @@ TEST_P(IsaTest, IsActiveWhenForced) {
   EXPECT_TRUE(force_isa(before));
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, IsaTest, testing::ValuesIn(names()),
+INSTANTIATE_TEST_SUITE_P(Sets, IsaTest, testing::ValuesIn(isa_names()),
                          [](const auto& set) { return set.param; });
 
 TEST(Isas, AnUnknownNameIsRefused) { EXPECT_FALSE(force_isa("avx1024")); }

@@ -17,6 +17,7 @@
 #include "core/float16.hpp"
 #include "core/small_floats.hpp"
 #include "quant/checkpoint/integer_grid.hpp"
+#include "support/per_isa.hpp"
 #include "support/random.hpp"
 
 namespace quantize::test {
@@ -24,13 +25,8 @@ namespace {
 
 constexpr std::uint64_t kLengths[] = {1, 2, 7, 15, 16, 31, 64, 100, 256, 515};
 
-class RunCodecsTest : public testing::TestWithParam<std::string> {
+class RunCodecsTest : public PerIsa {
  protected:
-  void SetUp() override {
-    for (const Isa& isa : isas()) {
-      if (isa.name == GetParam() && !isa.usable) GTEST_SKIP() << "this CPU lacks " << isa.name;
-    }
-  }
   const RunCodecs& kernels() const { return run_codecs_of(GetParam()); }
 };
 
@@ -274,12 +270,7 @@ TEST_P(RunCodecsTest, MoveWords) {
   }
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> all;
-  for (const Isa& isa : isas()) all.emplace_back(isa.name);
-  return all;
-}
-INSTANTIATE_TEST_SUITE_P(Sets, RunCodecsTest, testing::ValuesIn(names()),
+INSTANTIATE_TEST_SUITE_P(Sets, RunCodecsTest, testing::ValuesIn(isa_names()),
                          [](const auto& set) { return set.param; });
 
 }  // namespace
