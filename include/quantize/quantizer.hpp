@@ -20,7 +20,7 @@ struct EncodeInput {
   const float* values = nullptr;
   std::uint64_t rows = 0;
   std::uint64_t row_values = 0;
-  const float* importance = nullptr;     // row_values weights, shared by all rows; or null
+  const float* importance = nullptr;  // row_values weights, shared by all rows; or null
   // For rows that are pieces of longer ones: what the scheme's row_sum and row_finish gave for the
   // whole row, one per row. Null: the rows are whole.
   const float* row_statistic = nullptr;

@@ -59,8 +59,8 @@ std::unique_ptr<Sink> make_stdout_sink(const SinkOptions& options);
 // Thrown when a stop flag was set; not an Error.
 struct Stopped {};
 
-// Removes the temporary files and directories of all unfinished outputs and reports of this process, for a signal
-// handler that is about to end it.
+// Removes the temporary files and directories of all unfinished outputs and reports of this
+// process, for a signal handler that is about to end it.
 void remove_temporaries() noexcept;
 
 // --if-exists skip: true if `path` has the planned size and complete header.

@@ -32,8 +32,8 @@ struct Summary {
   std::vector<const TensorReport*> worst;                  // encoded with loss, lowest SNR first
 };
 
-// One sentence per kind of packed tensors that were decoded, and per adapter and rank one that names
-// the tensors that it changed.
+// One sentence per kind of packed tensors that were decoded, and per adapter and rank one that
+// names the tensors that it changed.
 std::vector<std::string> source_notes(const Source& source);
 
 Summary summarize(const Report& report, std::size_t worst_count);

@@ -149,7 +149,7 @@ TEST_F(MultimodalDirectory, AConfigurationThatContradictsTheTensorsIsShown) {
   Problem problem = problem_of_projector();
   EXPECT_EQ(problem.code, ErrorCode::CF05);
   EXPECT_NE(problem.file.find("model.safetensors"), std::string::npos);
-  EXPECT_EQ(problem.allowed, "[64, 768]");  // 4 x 4 times 48
+  EXPECT_EQ(problem.allowed, "[64, 768]");                     // 4 x 4 times 48
   description["config"]["vision_config"]["hidden_size"] = 33;  // of two heads
   write();
   problem = problem_of_projector();

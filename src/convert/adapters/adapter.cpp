@@ -268,10 +268,9 @@ class Matching {
       refuse(ErrorCode::LR05, *first, "is for a tensor that holds no weights",
              std::string(info(type).name), "f32, f16, bf16 or a type of blocks");
     if (module[magnitude]) add_magnitude(change, *module[magnitude], target);
-    const std::string with = "merged with adapter " + option_.path + " (" +
-                             (settings_.dora ? "DoRA, " : "") + "rank " +
-                             std::to_string(change.product->rank) + ", scale " +
-                             shortest(change.product->scale) + ")";
+    const std::string with =
+        "merged with adapter " + option_.path + " (" + (settings_.dora ? "DoRA, " : "") + "rank " +
+        std::to_string(change.product->rank) + ", scale " + shortest(change.product->scale) + ")";
     change.about += (change.about.empty() ? "" : ", then ") + with;
     if (module[bias]) merge_bias(name, *module[bias], change.product->scale, with);
   }
